@@ -1,0 +1,1 @@
+"""The part that runs checks and commits what they mean."""

@@ -1,0 +1,1 @@
+"""The part that tells people what the outbox holds."""

@@ -1,0 +1,1 @@
+"""Read models turned into rows, texts and figures, the same for terminal, page and commands."""

@@ -1,0 +1,1 @@
+"""The public page: read-only HTTP, answered from memory."""
