@@ -1,0 +1,124 @@
+"""How a command ends: what it prints, where, and with which exit code.
+
+Commands only raise. Whatever they raise ends in `report`, which prints one line to standard error
+that says what is wrong and, indented below it, what to do. With `--json` the same error stands on
+standard output as `{"error": {"code", "message"}}`, so that a script reads one stream.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Coroutine
+from datetime import UTC, date, datetime
+from enum import Enum
+from typing import Any, TypeVar
+from uuid import UUID
+
+import typer
+
+from statustui.domain.errors import Problem, StatustuiError, ValidationFailed
+from statustui.settings import LoadedSettings, SettingsError, load_settings
+
+T = TypeVar("T")
+
+
+def settings_of(context: typer.Context, **flags: Any) -> LoadedSettings:
+    """The settings for this call: global options first given, then environment, file, defaults.
+
+    Args:
+        context: the command's context; its root holds the global options.
+        flags: settings that this command's own options override, nested by group.
+
+    Raises:
+        ValidationFailed: a setting is unknown or wrong.
+    """
+    root = context.find_root().obj
+    given: dict[str, Any] = dict(root) if isinstance(root, dict) else {}
+    given.update({name: value for name, value in flags.items() if value is not None})
+    try:
+        return load_settings(given)
+    except SettingsError as error:
+        problems = [Problem(line) for line in error.problems]
+        raise ValidationFailed(
+            str(error),
+            problems=problems,
+            advice="`statustui doctor` lists every setting with where it came from",
+        ) from None
+
+
+def run(main: Coroutine[Any, Any, T]) -> T:
+    """Run one command's coroutine to its end on a fresh event loop."""
+    return asyncio.run(main)
+
+
+def emit(data: object, *, as_json: bool, text: str = "", pagination: object = None) -> None:
+    """Print a command's result.
+
+    Args:
+        data: the value of `data` in JSON.
+        as_json: whether `--json` was given.
+        text: what people read; nothing is printed for an empty one.
+        pagination: `{page, per_page, total}` for lists that page, else None.
+    """
+    if as_json:
+        document: dict[str, object] = {"data": data}
+        if pagination is not None:
+            document["pagination"] = pagination
+        sys.stdout.write(json.dumps(document, default=plain, ensure_ascii=False, indent=2) + "\n")
+    elif text:
+        sys.stdout.write(text.rstrip("\n") + "\n")
+    sys.stdout.flush()
+
+
+def plain(value: object) -> object:
+    """A value as JSON spells it: times as ISO 8601 UTC with Z, ids and words as text."""
+    if isinstance(value, datetime):
+        return instant(value)
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, UUID):
+        return str(value)
+    if isinstance(value, (set, frozenset)):
+        return sorted(str(item) for item in value)
+    raise TypeError(f"{type(value).__name__} has no JSON form")
+
+
+def instant(value: datetime | None) -> str | None:
+    """An aware time as ISO 8601 in UTC, with microseconds only where there are any."""
+    if value is None:
+        return None
+    return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def report(error: StatustuiError, *, as_json: bool) -> int:
+    """Print an error for people, and with `--json` for programs too.
+
+    Returns:
+        The exit code that belongs to it.
+    """
+    if as_json:
+        document = {"error": {"code": error.code, "message": error.message}}
+        sys.stdout.write(json.dumps(document, ensure_ascii=False) + "\n")
+        sys.stdout.flush()
+    lines = [f"statustui: {error.message}"]
+    if isinstance(error, ValidationFailed) and len(error.problems) > 1:
+        lines = [f"statustui: {len(error.problems)} problems"]
+        lines += [f"  {located(problem)}" for problem in error.problems]
+    lines += [f"  {line}" for line in error.advice.splitlines()]
+    sys.stderr.write("\n".join(lines) + "\n")
+    return error.exit_code
+
+
+def located(problem: Problem) -> str:
+    """A problem with its line in front, where it has one."""
+    if problem.line is None:
+        return problem.message
+    return f"line {problem.line}: {problem.message}"
+
+
+class UsageError(ValidationFailed):
+    """The words of the command line do not fit."""
