@@ -446,12 +446,14 @@ class Draft:
     Attributes:
         incident_code: None for a new incident.
         fields: what the composer's fields hold, by field name.
+        kind: `public` or `note`; each incident keeps one draft of either kind per person.
     """
 
     incident_code: str | None
     base_version: int
     fields: Mapping[str, str]
     saved_at: datetime
+    kind: str = "public"
 
 
 @dataclass(frozen=True, slots=True)
