@@ -54,7 +54,7 @@ class HttpConfig:
 
     Attributes:
         url: absolute, http or https, without credentials in it.
-        headers: name and value as written, in order.
+        headers: name and value as written, sorted by name, each name once.
         body: sent as UTF-8.
         expected_status: ranges of status codes, both ends included.
         expected_body, not_expected_body: text that the body must, must not contain.
@@ -453,34 +453,25 @@ def _read_headers(reader: FieldReader) -> tuple[tuple[str, str], ...]:
     value = reader.raw("headers")
     if value is None:
         return ()
-    pairs: list[tuple[object, object]] = []
-    if isinstance(value, Mapping):
-        pairs = list(value.items())
-    elif isinstance(value, Sequence) and not isinstance(value, str | bytes):
-        # The canonical form: a list of pairs keeps the order and allows a name twice.
-        for index, pair in enumerate(value):
-            if isinstance(pair, Sequence) and not isinstance(pair, str) and len(pair) == 2:
-                pairs.append((pair[0], pair[1]))
-            else:
-                reader.problems.append(
-                    Problem("expected a name and a value", (*reader.path, "headers", index))
-                )
-    else:
+    if not isinstance(value, Mapping):
         reader.wrong("headers", f"expected names and values, found {shown(value)}")
         return ()
-    if len(pairs) > 50:
-        reader.wrong("headers", f"has {len(pairs)} entries; at most 50 are allowed")
+    if len(value) > 50:
+        reader.wrong("headers", f"has {len(value)} entries; at most 50 are allowed")
         return ()
-    result = []
-    for name, content in pairs:
+    result: list[tuple[str, str]] = []
+    for name, content in value.items():
         problem = _header_problem(name, content)
+        if problem is None and str(name).lower() in {given.lower() for given, _ in result}:
+            problem = "is given twice"
         if problem is not None:
             reader.problems.append(
                 Problem(problem, (*reader.path, "headers", shorten(clean(str(name)), 60)))
             )
         else:
             result.append((str(name), str(content).strip()))
-    return tuple(result)
+    # Stored objects keep no order, so none is promised: sorted, equal configurations are equal.
+    return tuple(sorted(result))
 
 
 def _header_problem(name: object, value: object) -> str | None:
@@ -706,7 +697,7 @@ def config_to_mapping(config: CheckConfig) -> dict[str, object]:
             return {
                 "url": config.url,
                 "method": config.method,
-                "headers": [[name, value] for name, value in config.headers],
+                "headers": dict(config.headers),
                 "body": config.body,
                 "auth": _auth_to_mapping(config.auth),
                 "expected_status": [
@@ -832,9 +823,7 @@ def masked(config: CheckConfig) -> dict[str, object]:
     match config:
         case HttpConfig():
             mapping["url"] = mask_url(config.url)
-            mapping["headers"] = [
-                [name, mask_header(name, value)] for name, value in config.headers
-            ]
+            mapping["headers"] = {name: mask_header(name, value) for name, value in config.headers}
             mapping["body"] = _mask_text(config.body)
             match config.auth:
                 case None:
