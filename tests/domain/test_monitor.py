@@ -177,6 +177,8 @@ def test_a_whole_monitor() -> None:
         ({"paused_until": "tomorrow"}, ("paused_until",), "not a time"),
         ({"paused_until": "2027-01-31T18:00"}, ("paused_until",), "offset"),
         ({"conditions": [5]}, ("conditions", 0), "expected text"),
+        ({"conditions": ["[STATUS] == 200", "[STATUS] ="]}, ("conditions", 1), "column"),
+        ({"degraded_conditions": ["nonsense"]}, ("degraded_conditions", 0), "nonsense"),
         ({"config": None}, ("config",), "required"),
         ({"config": []}, ("config",), "expected keys and values"),
         ({"config": {}}, ("config", "url"), "required"),

@@ -16,7 +16,8 @@ from datetime import UTC, datetime, timedelta
 from typing import assert_never
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
-from statustui.domain.errors import Problem
+from statustui.domain.conditions import check_conditions
+from statustui.domain.errors import Problem, ValidationFailed
 from statustui.domain.fields import FieldReader, Path, require_valid, shown
 from statustui.domain.status import MonitorType
 from statustui.domain.text import clean, format_duration, shorten
@@ -316,8 +317,8 @@ def read_monitor(mapping: object, problems: list[Problem], path: Path = ()) -> M
         recovery_threshold=reader.integer("recovery_threshold", 1, least=1, most=10),
         retry_interval_seconds=retry,
         degraded_after_ms=degraded_after_ms,
-        conditions=reader.texts("conditions", longest=500, most=20),
-        degraded_conditions=reader.texts("degraded_conditions", longest=500, most=20),
+        conditions=_read_conditions(reader, "conditions"),
+        degraded_conditions=_read_conditions(reader, "degraded_conditions"),
         is_active=reader.flag("active", True),
         paused_until=_read_time(reader, "paused_until"),
         runbook=reader.text("runbook", None, longest=20_000, multiline=True),
@@ -352,6 +353,23 @@ def _read_time(reader: FieldReader, key: str) -> datetime | None:
         reader.wrong(key, 'needs its offset from UTC: "2027-01-31T18:00Z" or "…+01:00"')
         return None
     return value.astimezone(UTC)
+
+
+# Conditions are tried on nothing at all while they are read; which time that is does not matter.
+_ANY_TIME = datetime(2000, 1, 1, tzinfo=UTC)
+
+
+def _read_conditions(reader: FieldReader, key: str) -> tuple[str, ...]:
+    """Conditions, each run once by the real evaluator, so that what saves is what runs."""
+    texts = reader.texts(key, longest=500, most=20)
+    try:
+        check_conditions(texts, _ANY_TIME)
+    except ValidationFailed as failure:
+        reader.problems.extend(
+            Problem(problem.message, (*reader.path, key, *problem.path), column=problem.column)
+            for problem in failure.problems
+        )
+    return texts
 
 
 def _unique(values: Sequence[str]) -> tuple[str, ...]:
