@@ -47,11 +47,16 @@ class Organization:
 
 @dataclass(frozen=True, slots=True)
 class PageInfo:
-    """A page of the organization."""
+    """A page of the organization.
+
+    Attributes:
+        service_ids: the services it lists, None when it shows all visible ones.
+    """
 
     slug: str
     name: str
     visibility: Visibility
+    service_ids: tuple[UUID, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
