@@ -274,6 +274,21 @@ CREATE TRIGGER schedules_update AFTER UPDATE ON monitors
         (NEW.interval_seconds, NEW.regions, NEW.is_active, NEW.paused_until, NEW.deleted_at))
     EXECUTE FUNCTION keep_schedules();
 
+-- Asks the engine to look now: no edit, so every member may.
+CREATE FUNCTION request_run(p_monitor uuid) RETURNS timestamptz
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = statustui, pg_temp
+AS $$
+DECLARE
+    v_org int := (SELECT org_id FROM monitors WHERE id = p_monitor AND deleted_at IS NULL);
+BEGIN
+    IF v_org IS NULL OR NOT v_org = ANY (my_orgs('viewer')) THEN
+        RAISE EXCEPTION 'no such monitor' USING ERRCODE = 'SU002';
+    END IF;
+    PERFORM require_role(v_org, 'member');
+    UPDATE monitors SET run_requested_at = clock_timestamp() WHERE id = p_monitor;
+    RETURN clock_timestamp();
+END $$;
+
 -- How many slots were scheduled, per monitor and bucket of p_bucket from p_from on.
 CREATE FUNCTION scheduled_slots(p_org int, p_from timestamptz, p_to timestamptz, p_bucket interval)
 RETURNS TABLE (monitor int, at timestamptz, slots bigint)

@@ -173,7 +173,7 @@ BEGIN
     CASE jsonb_typeof(value)
     WHEN 'object' THEN
         RETURN (SELECT coalesce(jsonb_object_agg(key, CASE
-                    WHEN key ~* '(passw|secret|token|authorization|cookie|credential|api[_-]?key|private[_-]?key|sealed|bearer|dsn)'
+                    WHEN key ~* '(passw|secret|token|authorization|cookie|credential|api[_-]?key|private[_-]?key|sealed|bearer|dsn)|^(body|send)$'
                          AND jsonb_typeof(v) <> 'null' THEN '"***"'::jsonb
                     ELSE mask_secrets(v) END), '{}')
                 FROM jsonb_each(value) AS e (key, v));

@@ -64,7 +64,7 @@ BEGIN
                CASE -- The public learns later what the house knew: its bar starts with the outage.
                     WHEN d.new_current = d.current_status AND d.new_public = d.new_current
                         THEN d.status_since
-                    WHEN p_cause = 'monitor' THEN coalesce(d.said_since, v_now)
+                    WHEN p_cause = 'monitor' THEN coalesce(p_at, d.said_since, v_now)
                     ELSE coalesce(p_at, v_now) END AS effective_at
         FROM decided d
         WHERE d.new_current <> d.current_status OR d.new_public <> d.public_status

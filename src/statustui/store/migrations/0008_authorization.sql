@@ -171,8 +171,7 @@ GRANT INSERT (id, org_id, service_id, name, type, config, interval_seconds, time
     ON monitors TO statustui_operator;
 GRANT UPDATE (service_id, name, type, config, interval_seconds, timeout_ms, failure_threshold,
     recovery_threshold, retry_interval_seconds, degraded_after_ms, conditions, degraded_conditions,
-    regions, region_quorum, is_active, paused_until, paused_by, runbook, tags, run_requested_at,
-    deleted_at) ON monitors TO statustui_operator;
+    regions, region_quorum, is_active, paused_until, paused_by, runbook, tags, deleted_at) ON monitors TO statustui_operator;
 GRANT INSERT (id, org_id, series_id, title, description, starts_at, ends_at, status, auto_update,
     is_public, recurrence_rule, exceptions, notify_before_seconds)
     ON maintenance_windows TO statustui_operator;
@@ -190,7 +189,7 @@ GRANT EXECUTE ON FUNCTION is_line, is_prose, is_slug, severity, status_of, role_
 GRANT EXECUTE ON FUNCTION my_orgs, my_people, organization_create, organization_set_plan, member_add,
     member_set_role, member_remove, incident_create, post_update, take_back_post, release_post,
     add_note, acknowledge, release_acknowledgement, snooze, incident_edit, incident_publish,
-    incident_delete, redact_update TO statustui_operator;
+    incident_delete, redact_update, request_run TO statustui_operator;
 GRANT EXECUTE ON FUNCTION apply_due_posts, scheduled_slots TO statustui_operator, statustui_engine;
 GRANT EXECUTE ON FUNCTION recompute_service_status, advance_maintenance, open_automatic_incident,
     move_automatic_incident, queue_event, ensure_check_partitions, drop_check_partition, lease_take,
