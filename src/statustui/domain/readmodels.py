@@ -31,7 +31,12 @@ from statustui.domain.status import (
 
 @dataclass(frozen=True, slots=True)
 class Organization:
-    """A tenant, as its members see it."""
+    """A tenant, as its members see it.
+
+    Attributes:
+        channel_key: the random key under which its changes are announced.
+        role: what the operator may do in it.
+    """
 
     id: int
     slug: str
@@ -43,6 +48,7 @@ class Organization:
     recovery_watch_seconds: int
     public_base_url: str | None
     role: Role
+    channel_key: str = ""
 
 
 @dataclass(frozen=True, slots=True)
