@@ -47,7 +47,6 @@ _SETTINGS: Mapping[str, str] = {
 # For data that nobody will miss, such as a test's: nothing waits for the disk.
 _THROWAWAY_SETTINGS: Mapping[str, str] = {
     "fsync": "off",
-    "synchronous_commit": "off",
     "full_page_writes": "off",
     "autovacuum_naptime": "1h",
 }

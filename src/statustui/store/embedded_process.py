@@ -26,8 +26,9 @@ from statustui.store.embedded_cluster import SOCKET_FOLDER, SOCKET_NAME
 
 _POLL_SECONDS = 0.01
 _CONNECT_TIMEOUT_SECONDS = 5.0
-_ORPHANS_LEAVE_SECONDS = 5.0
+_ORPHANS_LEAVE_SECONDS = 2.0
 _FAST_STOP_SECONDS = 20.0
+_IMMEDIATE_STOP_SECONDS = 5.0
 _LOG_KEEP_BYTES = 4_000_000
 # The longest socket address that every platform takes, with its closing zero.
 _SOCKET_ADDRESS_BYTES = 104
@@ -157,7 +158,7 @@ class Postmaster:
             return not self.answers()
         for stop_signal, seconds in (
             (signal.SIGINT, _FAST_STOP_SECONDS),
-            (signal.SIGQUIT, _ORPHANS_LEAVE_SECONDS),
+            (signal.SIGQUIT, _IMMEDIATE_STOP_SECONDS),
         ):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, stop_signal)
@@ -285,8 +286,13 @@ class Postmaster:
                 lines = file.read().decode(errors="replace").splitlines()
         except FileNotFoundError:
             return "it printed nothing"
-        for mark in ("FATAL:", "PANIC:", "ERROR:"):
-            for line in reversed(lines):
-                if mark in line:
-                    return line.partition(mark)[2].strip()
-        return lines[-1].strip() if lines else "it printed nothing"
+        if not lines:
+            return "it printed nothing"
+        for number in range(len(lines) - 1, -1, -1):
+            for mark in ("FATAL:", "PANIC:"):
+                if mark in lines[number]:
+                    if "contains errors" in lines[number] and number > 0:
+                        # It only counts the mistakes; the line before names the last of them.
+                        number, mark = number - 1, "LOG:"
+                    return lines[number].partition(mark)[2].strip() or lines[number]
+        return lines[-1].strip()

@@ -1,0 +1,255 @@
+"""Servers and databases for tests: one server per run, one clone of a template per test."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import asyncpg
+
+from statustui.store.bootstrap import initialise
+from statustui.store.connection import ConnectionTarget
+from statustui.store.embedded import EmbeddedServer
+from statustui.store.embedded_account import ServerAccount
+from statustui.store.embedded_binaries import run_program
+from statustui.store.embedded_process import Postmaster
+
+TEMPLATE = "statustui_template"
+DEBIAN_15 = Path("/usr/lib/postgresql/15/bin")
+
+# Nothing here outlives the run, so nothing waits for the disk.
+TEST_SETTINGS = {"max_connections": "300", "shared_buffers": "64MB"}
+
+
+class DatabaseServer(Protocol):
+    """A running PostgreSQL that tests may fill with databases."""
+
+    major_version: int
+
+    def parameters(self, user: str, database: str) -> dict[str, Any]:
+        """Keyword arguments of `asyncpg.connect` for one role and database."""
+        ...
+
+
+@dataclass(slots=True)
+class EmbeddedDatabaseServer:
+    """The product's own embedded server, shared by all workers of the run."""
+
+    server: EmbeddedServer
+    major_version: int = 18
+
+    def parameters(self, user: str, database: str) -> dict[str, Any]:
+        """See DatabaseServer."""
+        return self.server.endpoint.dsn_parameters(user, database)
+
+
+@dataclass(slots=True)
+class DistributionDatabaseServer:
+    """The distribution's PostgreSQL 15 on a private cluster of this worker."""
+
+    postmaster: Postmaster
+    major_version: int = 15
+
+    def parameters(self, user: str, database: str) -> dict[str, Any]:
+        """See DatabaseServer."""
+        return {
+            "host": self.postmaster.socket_folder,
+            "port": 5432,
+            "user": user,
+            "database": database,
+            "ssl": False,
+        }
+
+
+@dataclass(slots=True)
+class Database:
+    """One test's own database, migrated, with no organization in it.
+
+    Roles belong to the whole server, which other tests use at the same time: take a person's role
+    name from `person`, so that it is this test's alone; such roles are dropped with the database.
+    """
+
+    server: DatabaseServer
+    name: str
+    _connections: list[asyncpg.Connection] = field(default_factory=list)
+
+    @property
+    def major_version(self) -> int:
+        """Major version of the server, 15 or 18."""
+        return self.server.major_version
+
+    def parameters(self, role: str = "postgres") -> dict[str, Any]:
+        """Keyword arguments of `asyncpg.connect` as that role."""
+        return self.server.parameters(role, self.name)
+
+    def target(self, role: str = "postgres") -> ConnectionTarget:
+        """What the store's pools are opened with, as that role."""
+        return ConnectionTarget(self.parameters(role), f"{role}@test/{self.name}")
+
+    def person(self, name: str) -> str:
+        """A role name for a person of this test: `alice` becomes `alice_t7_gw0`."""
+        return f"{name}_{self.name}"
+
+    async def connect(self, role: str = "postgres") -> asyncpg.Connection:
+        """Open a plain connection as that role; it is closed when the test ends."""
+        connection = await asyncpg.connect(**self.parameters(role))
+        self._connections.append(connection)
+        return connection
+
+    async def close(self) -> None:
+        """Close what `connect` opened."""
+        for connection in self._connections:
+            if not connection.is_closed():
+                await connection.close(timeout=5)
+        self._connections.clear()
+
+
+@contextmanager
+def embedded_database_server(folder: Path) -> Iterator[EmbeddedDatabaseServer]:
+    """Start or join the run's embedded server; whoever leaves last stops it and removes it."""
+    data_dir = folder / "embedded"
+    server = EmbeddedServer(data_dir, durable=False, extra_settings=TEST_SETTINGS)
+    asyncio.run(server.start())
+    wrapped = EmbeddedDatabaseServer(server)
+    try:
+        with _locked(folder / "template.lock"):
+            asyncio.run(prepare_template(wrapped))
+        yield wrapped
+    finally:
+        if asyncio.run(server.stop_if_last()):
+            shutil.rmtree(data_dir)
+
+
+@contextmanager
+def distribution_database_server() -> Iterator[DistributionDatabaseServer]:
+    """Make and start a private cluster of the distribution's PostgreSQL 15."""
+    account = _unprivileged_account()
+    # Version 15 walks the path to its own programs and back: it must be able to.
+    folder = Path(tempfile.mkdtemp(prefix="statustui-pg15-"))
+    folder.chmod(0o711)
+    cluster = folder / "data"
+    cluster.mkdir(mode=0o700)
+    if account.is_separate:
+        os.chown(cluster, account.uid, account.gid)
+    here = "/proc/self/cwd" if account.is_separate else "."
+    made = run_program(
+        account,
+        [
+            str(DEBIAN_15 / "initdb"),
+            *("-D", here, "-U", "postgres"),
+            *("--auth-local=trust", "--auth-host=reject"),
+            *("--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"),
+        ],
+        folder=cluster,
+        timeout_seconds=60,
+    )
+    assert made.returncode == 0, made.stderr
+    run = cluster / "run"
+    run.mkdir(mode=0o700)
+    if account.is_separate:
+        os.chown(run, account.uid, account.gid)
+    settings = {
+        "listen_addresses": "",
+        "unix_socket_directories": "run",
+        "fsync": "off",
+        "synchronous_commit": "off",
+        "full_page_writes": "off",
+        "timezone": "UTC",
+        "dynamic_shared_memory_type": "mmap",
+        **TEST_SETTINGS,
+    }
+    with (cluster / "postgresql.conf").open("a", encoding="utf-8") as file:
+        file.writelines(f"{name} = '{value}'\n" for name, value in settings.items())
+    postmaster = Postmaster(cluster, account, folder / "postgres.log")
+    postmaster.start(DEBIAN_15, timeout_seconds=30)
+    server = DistributionDatabaseServer(postmaster)
+    try:
+        asyncio.run(prepare_template(server))
+        yield server
+    finally:
+        postmaster.stop()
+        postmaster.close()
+        shutil.rmtree(folder)
+
+
+async def prepare_template(server: DatabaseServer) -> None:
+    """Migrate the template database unless another worker has done it; the caller holds a lock."""
+    admin = await asyncpg.connect(**server.parameters("postgres", "postgres"))
+    try:
+        if await admin.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", TEMPLATE):
+            return
+        building = f"{TEMPLATE}_building"
+        await admin.execute(f"CREATE DATABASE {building}")
+        connection = await asyncpg.connect(**server.parameters("postgres", building))
+        try:
+            await initialise(connection)
+        finally:
+            await connection.close()
+        await admin.execute(f"ALTER DATABASE {building} RENAME TO {TEMPLATE}")
+    finally:
+        await admin.close()
+
+
+async def clone_database(server: DatabaseServer, name: str) -> Database:
+    """Make a database from the template."""
+    admin = await asyncpg.connect(**server.parameters("postgres", "postgres"))
+    try:
+        await admin.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
+    finally:
+        await admin.close()
+    return Database(server, name)
+
+
+async def drop_database(database: Database) -> None:
+    """Remove a test's database and the roles of its people."""
+    await database.close()
+    admin = await asyncpg.connect(**database.server.parameters("postgres", "postgres"))
+    try:
+        await admin.execute(f"DROP DATABASE {database.name} WITH (FORCE)")
+        people = await admin.fetch(
+            "SELECT quote_ident(rolname) AS name FROM pg_roles WHERE right(rolname, $1) = $2",
+            len(database.name) + 1,
+            f"_{database.name}",
+        )
+        for person in people:
+            await admin.execute(f"DROP ROLE {person['name']}")
+    finally:
+        await admin.close()
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    with path.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _unprivileged_account() -> ServerAccount:
+    me = pwd.getpwuid(os.geteuid())
+    if me.pw_uid != 0:
+        return ServerAccount(me.pw_uid, me.pw_gid, me.pw_name, me.pw_name, False, Path(me.pw_dir))
+    other = pwd.getpwnam("postgres")
+    return ServerAccount(
+        other.pw_uid, other.pw_gid, other.pw_name, me.pw_name, True, Path(other.pw_dir)
+    )
+
+
+def has_distribution_15() -> bool:
+    """Whether the distribution's PostgreSQL 15 is installed and can be executed."""
+    try:
+        done = subprocess.run(
+            [DEBIAN_15 / "postgres", "--version"], capture_output=True, check=False
+        )
+    except OSError:
+        return False
+    return done.returncode == 0
