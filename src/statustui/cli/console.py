@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+import traceback
 from collections.abc import Coroutine
 from datetime import UTC, date, datetime
 from enum import Enum
@@ -19,7 +20,7 @@ from uuid import UUID
 import typer
 
 from statustui.domain.errors import Problem, StatustuiError, ValidationFailed
-from statustui.settings import LoadedSettings, SettingsError, load_settings
+from statustui.settings import LoadedSettings, SettingsError, default_data_dir, load_settings
 
 T = TypeVar("T")
 
@@ -122,3 +123,24 @@ def located(problem: Problem) -> str:
 
 class UsageError(ValidationFailed):
     """The words of the command line do not fit."""
+
+
+def defect(error: Exception) -> StatustuiError:
+    """What a person is told when the program itself is at fault.
+
+    The traceback goes to a file: on the screen it helps nobody, and it may hold what should not be
+    shown.
+
+    Args:
+        error: what was raised.
+    """
+    file = default_data_dir() / "defects.log"
+    told = f"something went wrong that should not have: {type(error).__name__}"
+    try:
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with file.open("a", encoding="utf-8") as log:
+            log.write(f"{datetime.now(UTC).isoformat()} {' '.join(sys.argv)}\n")
+            log.writelines(traceback.format_exception(error))
+    except OSError as unwritable:
+        return StatustuiError(told, advice=f"{error}; the details could not be kept: {unwritable}")
+    return StatustuiError(told, advice=f"please report it with the end of {file}")

@@ -1,16 +1,152 @@
-"""The command line's front: the only entry a shell knows."""
+"""The command `statustui`: builds the tree of commands, runs one, and turns errors into exit codes.
+
+Exit codes: 0 done, 2 usage or validation, 3 not found, 4 forbidden, 5 conflict, 6 database
+unavailable; 1 is a defect of the program, 130 an interrupt. No traceback reaches a person: a defect
+is written to the log with one line on the screen that says where.
+"""
 
 from __future__ import annotations
 
+import re
 import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.exceptions import Abort, Exit, TyperException
 
 from statustui import __version__
+from statustui.cli import (
+    check,
+    console,
+    dashboard,
+    database,
+    demo,
+    doctor,
+    serve,
+)
+from statustui.domain.errors import StatustuiError
+
+_CODE = re.compile(r"^INC-[0-9A-Za-z]+$", re.IGNORECASE)
 
 
-def main() -> None:
-    """Answer `--version`; every other word is refused until its command exists."""
-    if sys.argv[1:] == ["--version"]:
+def build() -> typer.Typer:
+    """The whole tree of commands.
+
+    Returns:
+        The Typer application; documentation tests walk it.
+    """
+    app = typer.Typer(
+        name="statustui",
+        help="Watch services, carry incidents by keyboard, publish a status page. "
+        "Without a command it opens the dashboard.",
+        invoke_without_command=True,
+        no_args_is_help=False,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_root)
+    for module in (serve, demo, doctor, check):
+        module.register(app)
+    database.register(app)
+    return app
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
         sys.stdout.write(f"statustui {__version__}\n")
-        return
-    sys.stderr.write("statustui: only --version is answered so far\n")
-    raise SystemExit(2)
+        raise Exit(0)
+
+
+def _root(
+    context: typer.Context,
+    org: Annotated[
+        str | None, typer.Option("--org", help="the organization, for people in several")
+    ] = None,
+    database_url: Annotated[
+        str | None, typer.Option("--database-url", help="a shared PostgreSQL")
+    ] = None,
+    data_dir: Annotated[
+        Path | None, typer.Option("--data-dir", help="where the embedded database is kept")
+    ] = None,
+    read_only: Annotated[
+        bool, typer.Option("--read-only", help="dashboard: nothing can be changed")
+    ] = False,
+    plain: Annotated[
+        bool, typer.Option("--plain", help="dashboard: one line per change, no full screen")
+    ] = False,
+    no_watch: Annotated[
+        bool, typer.Option("--no-watch", help="dashboard: start no watch when none is running")
+    ] = False,
+    open_incident: Annotated[
+        str | None,
+        typer.Option("--incident", metavar="CODE", help="dashboard: open this incident"),
+    ] = None,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="print the version and end"
+        ),
+    ] = False,
+) -> None:
+    context.obj = {"org": org, "database_url": database_url, "data_dir": data_dir}
+    if context.invoked_subcommand is None:
+        dashboard.open_dashboard(
+            console.settings_of(context).settings,
+            read_only=read_only,
+            plain=plain,
+            no_watch=no_watch,
+            incident=open_incident,
+        )
+
+
+def _arguments(given: list[str]) -> list[str]:
+    # `statustui INC-4F2K` opens that incident: a code never is the name of a command.
+    if given and _CODE.match(given[0]):
+        return ["--incident", given[0].upper(), *given[1:]]
+    return given
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run one command and leave the process with its exit code.
+
+    Args:
+        arguments: the words after the program's name; None takes the process's own.
+    """
+    given = _arguments(list(sys.argv[1:] if arguments is None else arguments))
+    sys.exit(invoke(given))
+
+
+def invoke(given: list[str]) -> int:
+    """Run one command.
+
+    Args:
+        given: the words after the program's name.
+
+    Returns:
+        The exit code.
+    """
+    as_json = "--json" in given
+    try:
+        result: Any = build()(args=given, prog_name="statustui", standalone_mode=False)
+    except Exit as leave:
+        return int(leave.exit_code)
+    except Abort:
+        return 130
+    except KeyboardInterrupt:
+        return 130
+    except TyperException as error:
+        shown = error.format_message()
+        hint = "see `statustui --help`"
+        usage = console.UsageError(shown, advice=hint)
+        return console.report(usage, as_json=as_json)
+    except StatustuiError as error:
+        return console.report(error, as_json=as_json)
+    except BrokenPipeError:
+        # The reader of our output went away; nothing more can be said to anyone.
+        sys.stderr.close()
+        return 0
+    except Exception as error:  # noqa: BLE001  the last line: no traceback on a screen
+        return console.report(console.defect(error), as_json=as_json)
+    return int(result) if isinstance(result, int) else 0

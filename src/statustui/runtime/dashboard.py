@@ -1,0 +1,133 @@
+"""The dashboard's process: opens the database as the person, makes sure a watch runs, draws."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+
+from statustui.domain.errors import StatustuiError
+from statustui.runtime import registry
+from statustui.runtime.database import (
+    Database,
+    choose_organization,
+    database_label,
+    open_database,
+    operator_store,
+)
+from statustui.runtime.watch import WatchStart, ensure_watch
+from statustui.settings import Settings, TerminalFacts
+from statustui.store.changes import ChangeListener
+
+
+def run_dashboard(
+    settings: Settings,
+    facts: TerminalFacts,
+    *,
+    read_only: bool,
+    no_watch: bool,
+    incident: str | None,
+) -> int:
+    """Open the full-screen dashboard and stay until it is left.
+
+    Args:
+        settings: all settings.
+        facts: what the environment says about the terminal.
+        read_only: nothing can be changed from here.
+        no_watch: start no watch when none is running.
+        incident: code of an incident to open first.
+
+    Returns:
+        The exit code.
+    """
+    return asyncio.run(
+        _dashboard(settings, facts, read_only=read_only, no_watch=no_watch, incident=incident)
+    )
+
+
+def run_plain(settings: Settings, *, no_watch: bool) -> int:
+    """Print the list and then one line per change, without cursor movement, until interrupted.
+
+    Args:
+        settings: all settings.
+        no_watch: start no watch when none is running.
+
+    Returns:
+        The exit code.
+    """
+    with contextlib.suppress(KeyboardInterrupt):
+        return asyncio.run(_plain(settings, no_watch=no_watch))
+    return 130
+
+
+async def _watch(settings: Settings, database: Database, *, no_watch: bool) -> WatchStart:
+    if no_watch:
+        return WatchStart(None, "")
+    return await ensure_watch(settings, database)
+
+
+async def _dashboard(
+    settings: Settings,
+    facts: TerminalFacts,
+    *,
+    read_only: bool,
+    no_watch: bool,
+    incident: str | None,
+) -> int:
+    from statustui.app import DashboardApp, QuitChoice
+
+    async with open_database(settings) as database, operator_store(database) as store:
+        organization = await choose_organization(store, settings.org)
+        started = await _watch(settings, database, no_watch=no_watch)
+        async with ChangeListener(database.operator) as listener:
+            app = DashboardApp(
+                store,
+                listener,
+                organization.id,
+                settings.terminal,
+                facts=facts,
+                data_dir=settings.data_dir,
+                watch_note=started.note,
+                started_watch=started.pid is not None,
+                read_only=read_only,
+                open_incident=incident,
+            )
+            choice = await app.run_async(mouse=settings.terminal.mouse)
+        if started.pid is not None and choice is QuitChoice.STOP_WATCH:
+            await asyncio.to_thread(_end, settings, started.pid)
+        return 0
+
+
+def _end(settings: Settings, pid: int) -> None:
+    registered = {item.pid for item in registry.live(settings.data_dir, database_label(settings))}
+    # Only a watch that is still registered is ours to end: the number may have been used again.
+    if pid in registered:
+        os.kill(pid, signal.SIGTERM)
+
+
+async def _plain(settings: Settings, *, no_watch: bool) -> int:
+    from statustui.presenters import plain
+
+    async with open_database(settings) as database, operator_store(database) as store:
+        organization = await choose_organization(store, settings.org)
+        started = await _watch(settings, database, no_watch=no_watch)
+        if started.note:
+            sys.stdout.write(started.note + "\n")
+        async with ChangeListener(database.operator) as listener:
+            board = await store.load_board(organization.id)
+            sys.stdout.write("\n".join(plain.board_lines(board)) + "\n")
+            sys.stdout.flush()
+            async for _ in listener.subscribe():
+                try:
+                    fresh = await store.load_board(organization.id)
+                except StatustuiError as error:
+                    sys.stdout.write(f"{error.message}\n")
+                    sys.stdout.flush()
+                    continue
+                for line in plain.change_lines(board, fresh):
+                    sys.stdout.write(line + "\n")
+                sys.stdout.flush()
+                board = fresh
+    return 0

@@ -1,0 +1,350 @@
+"""The watch: engine and page as one process, and how it is found, started and stopped.
+
+It is a process of its own because a terminal whose line has stalled blocks its event loop; nothing
+that must go on may live there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import importlib
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from statustui.domain.errors import Conflict, DatabaseUnavailable, StatustuiError
+from statustui.domain.readmodels import WatchInfo
+from statustui.runtime import logs, registry
+from statustui.runtime.database import Database, database_label, open_database, operator_store
+from statustui.settings import Settings
+
+_LOG = logging.getLogger("statustui.watch")
+
+# The longest a clean stop may take; what is not written by then is counted and said.
+STOP_SECONDS = 4.0
+_START_SECONDS = 20.0
+_SERVER_CHECK_SECONDS = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class WatchReport:
+    """The watch that checks, and the watches of this host."""
+
+    watch: WatchInfo | None
+    here: tuple[registry.RegisteredWatch, ...]
+
+    @property
+    def alive(self) -> bool:
+        """Whether some watch checks at present, on whichever host."""
+        return self.watch is not None and self.watch.alive
+
+    def as_data(self) -> dict[str, object]:
+        """As JSON."""
+        return {
+            "alive": self.alive,
+            "holder": self.watch.holder if self.watch else None,
+            "heartbeat_at": self.watch.heartbeat_at if self.watch else None,
+            "started_at": self.watch.started_at if self.watch else None,
+            "this_host": [{"pid": item.pid, "page": item.page} for item in self.here],
+        }
+
+    def as_text(self) -> str:
+        """As people read it."""
+        if self.watch is None:
+            lines = ["no watch ever ran on this database"]
+        elif self.watch.alive:
+            lines = [f"the watch runs: {self.watch.holder}, since {self.watch.started_at:%F %TZ}"]
+        else:
+            heard = f"{self.watch.heartbeat_at:%F %TZ}"
+            lines = [f"no watch runs; the last was {self.watch.holder}, heard of at {heard}"]
+        lines += [
+            f"on this host: process {item.pid}" + (f", page {item.page}" if item.page else "")
+            for item in self.here
+        ]
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True, slots=True)
+class WatchStart:
+    """What came of making sure that a watch runs.
+
+    Attributes:
+        pid: of the process started from here; None when one was running already.
+        note: one line for the first screen.
+    """
+
+    pid: int | None
+    note: str
+
+
+def serve(settings: Settings) -> int:
+    """Run the watch in this process until SIGTERM or SIGINT.
+
+    Args:
+        settings: all settings.
+
+    Returns:
+        The exit code: 0 for a clean stop, 1 when results were lost.
+
+    Raises:
+        StatustuiError: it could not start.
+    """
+    logs.configure(settings.log, file=settings.log.file)
+    return run_loop(_serve(settings))
+
+
+def run_loop(main: Awaitable[int]) -> int:
+    """Run a coroutine on uvloop where it can be had, else on asyncio's own loop."""
+
+    async def body() -> int:
+        return await main
+
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        return runner.run(body())
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        uvloop = importlib.import_module("uvloop")
+    except ImportError:
+        return None
+    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+    return factory
+
+
+async def _serve(settings: Settings) -> int:
+    stop = asyncio.Event()
+    stop_on_signals(stop)
+    async with open_database(settings) as database:
+        return await run(settings, database, stop)
+
+
+def stop_on_signals(stop: asyncio.Event) -> None:
+    """Let SIGTERM and SIGINT ask for a clean stop."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+
+
+async def run(
+    settings: Settings,
+    database: Database,
+    stop: asyncio.Event,
+    *,
+    on_ready: Callable[[str], None] | None = None,
+) -> int:
+    """Run engine and page on an open database until asked to stop.
+
+    Args:
+        settings: all settings.
+        database: open.
+        stop: set to ask for a clean stop.
+        on_ready: called with the page's address (empty without one) once everything runs.
+
+    Returns:
+        0, or 1 when results were lost.
+    """
+    from statustui.engine.service import Engine
+    from statustui.store.changes import ChangeListener
+    from statustui.store.connection import open_pool
+    from statustui.store.engine import EngineStore
+    from statustui.store.public import PublicStore
+    from statustui.web.service import Health, WebService
+
+    registration = registry.Registration(settings.data_dir, database.label)
+    async with contextlib.AsyncExitStack() as stack:
+        stack.callback(registration.close)
+        engine_pool = await open_pool(database.engine, min_size=1, max_size=4)
+        stack.push_async_callback(_close, engine_pool)
+        engine_changes = await stack.enter_async_context(ChangeListener(database.engine))
+        engine = Engine(
+            EngineStore(engine_pool),
+            engine_changes,
+            settings.engine,
+            holder=f"{socket.gethostname()}:{os.getpid()}",
+        )
+        page = ""
+        if settings.web.enabled:
+            web_pool = await open_pool(database.web, min_size=1, max_size=3)
+            stack.push_async_callback(_close, web_pool)
+            web_changes = await stack.enter_async_context(ChangeListener(database.web))
+
+            def health() -> Health:
+                return Health(database=engine_changes.connected, engine=engine.status())
+
+            web = WebService(PublicStore(web_pool), web_changes, settings.web, health)
+            await web.start()
+            stack.push_async_callback(web.stop)
+            page = web.address
+            registration.update(page=page)
+            _LOG.info("page at %s", page)
+        halt = asyncio.Event()
+        checking = asyncio.create_task(engine.run(halt), name="engine")
+        tending = asyncio.create_task(_tend(database), name="server")
+        stopping = asyncio.create_task(stop.wait(), name="stop")
+        try:
+            if on_ready is not None:
+                on_ready(page)
+            _LOG.info("watching", extra={"database": database.label})
+            await asyncio.wait({checking, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            tending.cancel()
+            stopping.cancel()
+            halt.set()
+            with contextlib.suppress(asyncio.CancelledError):
+                await tending
+        report = await checking
+        if report.lost_results:
+            _LOG.error("%d results were lost: the database did not answer", report.lost_results)
+            sys.stderr.write(f"statustui: {report.lost_results} results were lost\n")
+            return 1
+        _LOG.info("stopped")
+        return 0
+
+
+async def _close(pool: object) -> None:
+    """Close a pool, but never wait for a database that does not answer."""
+    close = getattr(pool, "close")  # noqa: B009  the pool's type belongs to the store
+    try:
+        await asyncio.wait_for(close(), timeout=1.0)
+    except TimeoutError:
+        getattr(pool, "terminate")()  # noqa: B009
+
+
+async def _tend(database: Database) -> None:
+    """Restart the embedded server whenever it dies; the watch is the one who is always there."""
+    if database.server is None:
+        await asyncio.Event().wait()
+        return
+    while True:
+        await asyncio.sleep(_SERVER_CHECK_SECONDS)
+        try:
+            await database.server.ensure_alive()
+        except DatabaseUnavailable as error:
+            _LOG.error("the embedded database does not start: %s", error.message)
+
+
+async def watch_report(settings: Settings) -> WatchReport:
+    """Which watch checks, and which run on this host."""
+    here = registry.live(settings.data_dir, database_label(settings))
+    async with (
+        open_database(settings, prepare=False) as database,
+        operator_store(database) as store,
+    ):
+        return WatchReport(await store.load_watch(), here)
+
+
+def stop_watch(settings: Settings) -> tuple[int, ...]:
+    """End this host's watches for these data, also one that a terminal started.
+
+    Returns:
+        The process numbers that have ended.
+    """
+    return registry.stop(settings.data_dir, database_label(settings))
+
+
+async def ensure_watch(settings: Settings, database: Database) -> WatchStart:
+    """Start a watch as a process of its own when none is alive on the database.
+
+    Args:
+        settings: all settings; the child gets the same database and data directory.
+        database: open.
+
+    Returns:
+        What was done.
+
+    Raises:
+        StatustuiError: the watch ended at once; the message has the end of its log.
+    """
+    async with operator_store(database, max_connections=1) as store, _starting(settings):
+        found = await store.load_watch()
+        if found is not None and found.alive:
+            return WatchStart(None, f"the watch runs: {found.holder}")
+        log = settings.log.file or settings.data_dir / "watch.log"
+        child = _spawn(settings, log)
+        deadline = time.monotonic() + _START_SECONDS
+        while time.monotonic() < deadline:
+            if child.poll() is not None:
+                raise StatustuiError(
+                    f"the watch ended at once with exit code {child.returncode}",
+                    advice=f"{_tail(log)}\nits log is {log}; start without it by --no-watch",
+                )
+            found = await store.load_watch()
+            if found is not None and found.alive:
+                return WatchStart(child.pid, f"started a watch: process {child.pid}")
+            await asyncio.sleep(0.05)
+        raise StatustuiError(
+            f"the watch did not take up its work within {_START_SECONDS:.0f} s",
+            advice=f"its log is {log}",
+        )
+
+
+@asynccontextmanager
+async def _starting(settings: Settings) -> AsyncIterator[None]:
+    """One starter at a time on this host, so that two terminals start one watch."""
+    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor = os.open(
+        settings.data_dir / "watch-start.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
+    )
+    try:
+        deadline = time.monotonic() + _START_SECONDS
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise Conflict(
+                        "another terminal is starting a watch and does not come to an end",
+                        advice="close it, or open this one with --no-watch",
+                    ) from None
+                await asyncio.sleep(0.05)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def child_environment(settings: Settings) -> dict[str, str]:
+    """The environment that gives a child process the same settings as this one."""
+    environment = dict(os.environ)
+    environment["STATUSTUI_DATA_DIR"] = str(settings.data_dir)
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
+    if settings.database_url is not None:
+        environment["STATUSTUI_DATABASE_URL"] = settings.database_url.get_secret_value()
+    else:
+        environment.pop("STATUSTUI_DATABASE_URL", None)
+    environment["STATUSTUI_WEB__HOST"] = settings.web.host
+    environment["STATUSTUI_WEB__PORT"] = str(settings.web.port)
+    return environment
+
+
+def _spawn(settings: Settings, log: Path) -> subprocess.Popen[bytes]:
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as output:
+        return subprocess.Popen(
+            [sys.executable, "-m", "statustui", "serve"],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            env=child_environment(settings),
+            start_new_session=True,
+            close_fds=True,
+        )
+
+
+def _tail(log: Path, lines: int = 5) -> str:
+    try:
+        text = log.read_text(errors="replace")
+    except OSError as error:
+        return f"(its log cannot be read: {error})"
+    return "\n".join(text.splitlines()[-lines:])
