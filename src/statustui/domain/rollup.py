@@ -38,6 +38,8 @@ class RecordedCheck:
     Attributes:
         monitor: any key that tells monitors apart; region: the same for regions.
         checked_at: when it started; slot_at: the scheduled slot that it belongs to.
+        is_retry: whether it was an extra look (a retry, a first look, one that somebody asked
+            for): it counts as a check and never as a slot.
     """
 
     monitor: int
@@ -47,6 +49,7 @@ class RecordedCheck:
     status: CheckStatus
     duration_ms: float
     in_maintenance: bool = False
+    is_retry: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +59,7 @@ class Rollup:
     Attributes:
         success, degraded, failure, timeout, unknown: checks outside maintenance by status.
         maintenance: checks inside maintenance, whatever they saw.
-        slots: scheduled slots in which at least one check looked, inside maintenance or not.
+        slots: scheduled slots whose own look was had, inside maintenance or not.
         timed: checks that succeeded outside maintenance: those that the latency figures are over.
         sum_ms, min_ms, max_ms: over `timed`; the last two None without any.
         histogram: `timed` by bucket.
@@ -141,7 +144,7 @@ def roll_up(checks: Iterable[RecordedCheck]) -> Rollup:
     durations: list[float] = []
     histogram = [0] * BUCKETS
     for check in checks:
-        if check.status.looked:
+        if check.status.looked and not check.is_retry:
             slots.add((check.monitor, check.region, check.slot_at))
         if check.in_maintenance:
             maintenance += 1
