@@ -92,12 +92,15 @@ def wire_of(request: httpx.Request, body: bytes) -> Wire:
 
     Raises:
         httpx.UnsupportedProtocol: for any other scheme, or without a host.
+        httpx.InvalidURL: when its port cannot exist.
         httpx.LocalProtocolError: when a header holds a line break, which would make two of it.
     """
     url = request.url
     port = url.port or _DEFAULT_PORTS.get(url.scheme)
     if port is None or not url.raw_host:
         raise httpx.UnsupportedProtocol(f"{url.scheme or 'no scheme'}: only http and https")
+    if not 1 <= port <= 65_535:
+        raise httpx.InvalidURL(f"port {port} is outside 1 to 65535")
     lines = [f"{request.method} ".encode("ascii") + url.raw_path + b" HTTP/1.1"]
     for name, value in request.headers.raw:
         if name.lower() not in (b"connection", b"transfer-encoding"):
@@ -211,7 +214,7 @@ class _Exchange(Channel):
         if self._wire.method == "HEAD":
             self._complete = True
         elif encoding in (b"gzip", b"x-gzip", b"deflate"):
-            self._unpacker = _Unpacker()
+            self._unpacker = _Unpacker(may_be_bare=encoding == b"deflate")
 
     def on_message_complete(self) -> None:
         """Called by the parser at the end of an answer, interim ones included."""
@@ -304,8 +307,9 @@ _SLACK = 65_536
 class _Unpacker:
     """Undoes gzip or deflate with a limit on what comes out, whatever goes in."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, may_be_bare: bool) -> None:
         self._inflate = zlib.decompressobj(_GZIP_OR_ZLIB)
+        self._may_be_bare = may_be_bare
         self._begun = False
 
     def unpack(self, data: bytes, most: int) -> bytes:
@@ -329,6 +333,8 @@ class _Unpacker:
         try:
             return self._inflate.decompress(data, most)
         except zlib.error:
+            if not self._may_be_bare:
+                raise
             # Some servers mean bare deflate data when they say "deflate".
             self._inflate = zlib.decompressobj(-zlib.MAX_WBITS)
             return self._inflate.decompress(data, most)

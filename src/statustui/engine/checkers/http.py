@@ -164,7 +164,7 @@ async def _follow(
         gone.append(shorten(clean(mask_url(str(request.url))), 500))
         try:
             wire = wire_of(request, await request.aread())
-        except (httpx.HTTPError, UnicodeError) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
             raise LookFailed(
                 ErrorKind.PROTOCOL, f"redirect to {gone[-1]} cannot be followed: {error}"
             ) from None

@@ -1,0 +1,172 @@
+"""DNS checks against a small name server of our own on loopback, UDP and TCP."""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import cast
+
+import dns.flags
+import dns.message
+import dns.rcode
+import dns.rrset
+import pytest
+
+from statustui.domain.monitor import DnsConfig
+from statustui.domain.status import ErrorKind
+from statustui.engine.checkers import look
+from statustui.engine.checkers.dns import look_dns
+from tests.engine.checkers.servers import free_port
+
+RECORDS = {
+    ("api.acme.test.", "A"): [
+        ("api.acme.test.", "CNAME", "edge.acme.test."),
+        ("edge.acme.test.", "A", "192.0.2.2"),
+        ("edge.acme.test.", "A", "192.0.2.1"),
+    ],
+    ("api.acme.test.", "AAAA"): [("api.acme.test.", "AAAA", "2001:db8::1")],
+    ("www.acme.test.", "CNAME"): [("www.acme.test.", "CNAME", "edge.acme.test.")],
+    ("acme.test.", "MX"): [("acme.test.", "MX", "10 mail.acme.test.")],
+    ("acme.test.", "TXT"): [("acme.test.", "TXT", '"v=spf1 " "-all \\027[31m"')],
+}
+
+
+def respond(wire: bytes, over_udp: bool) -> list[bytes]:
+    """The datagrams that our server sends for one question, by the first label of its name."""
+    query = dns.message.from_wire(wire)
+    question = query.question[0]
+    name = question.name.to_text().lower()
+    response = dns.message.make_response(query)
+    first = name.split(".")[0]
+    if first == "silent":
+        return []
+    if first == "broken":
+        response.set_rcode(dns.rcode.SERVFAIL)
+        return [response.to_wire()]
+    if first == "garbage":
+        return [wire[:2] + b"\x80\x00\xff\xff\xff\xff" + b"\xc0" * 40]
+    if first in ("wrong-id", "late"):
+        forged = bytes([wire[0] ^ 1]) + wire[1:]
+        other = dns.message.make_response(dns.message.from_wire(forged))
+        other.answer.append(dns.rrset.from_text(name, 60, "IN", "A", "203.0.113.66"))
+        if first == "wrong-id":
+            return [other.to_wire()]
+        response.answer.append(dns.rrset.from_text(name, 60, "IN", "A", "192.0.2.9"))
+        return [b"\x00", other.to_wire(), response.to_wire()]
+    if first == "large":
+        if over_udp:
+            response.flags |= dns.flags.TC
+        else:
+            texts = [f"192.0.2.{number}" for number in range(1, 200)]
+            response.answer.append(dns.rrset.from_text(name, 60, "IN", "A", *texts))
+        return [response.to_wire()]
+    found = RECORDS.get((name, dns.rdatatype.to_text(question.rdtype)))
+    if found is None:
+        response.set_rcode(dns.rcode.NXDOMAIN)
+    for owner, kind, text in found or ():
+        response.answer.append(dns.rrset.from_text(owner, 60, "IN", kind, text))
+    return [response.to_wire()]
+
+
+class _Udp(asyncio.DatagramProtocol):
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.DatagramTransport, transport)
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        for datagram in respond(data, over_udp=True):
+            self._transport.sendto(datagram, addr)
+
+
+async def _tcp(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    (length,) = struct.unpack("!H", await reader.readexactly(2))
+    for data in respond(await reader.readexactly(length), over_udp=False):
+        writer.write(struct.pack("!H", len(data)) + data)
+    await writer.drain()
+    writer.close()
+    await writer.wait_closed()
+
+
+@pytest.fixture
+async def resolver() -> AsyncIterator[str]:
+    async with _serving_names() as address:
+        yield address
+
+
+@asynccontextmanager
+async def _serving_names() -> AsyncIterator[str]:
+    loop = asyncio.get_running_loop()
+    server = await asyncio.start_server(_tcp, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    transport, _ = await loop.create_datagram_endpoint(_Udp, local_addr=("127.0.0.1", port))
+    try:
+        yield f"127.0.0.1:{port}"
+    finally:
+        transport.close()
+        server.close()
+        await server.wait_closed()
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "answers"),
+    [
+        ("api.acme.test", "A", ("192.0.2.1", "192.0.2.2")),
+        ("API.acme.test.", "AAAA", ("2001:db8::1",)),
+        ("www.acme.test", "CNAME", ("edge.acme.test",)),
+        ("acme.test", "MX", ("10 mail.acme.test",)),
+        ("acme.test", "TXT", ("v=spf1 -all",)),
+        ("late.acme.test", "A", ("192.0.2.9",)),
+    ],
+)
+async def test_answers_are_read(
+    resolver: str, name: str, kind: str, answers: tuple[str, ...]
+) -> None:
+    seen = await look(DnsConfig(name, kind, resolver), timeout_ms=5_000)
+    assert seen.error_kind is None, seen.reason
+    assert (seen.dns_rcode, seen.answers) == ("NOERROR", answers)
+    assert seen.connected
+    assert seen.address == resolver
+    assert seen.phases.first_byte_ms == seen.duration_ms
+
+
+async def test_response_codes_are_seen(resolver: str) -> None:
+    missing = await look(DnsConfig("nothing.acme.test", "A", resolver), timeout_ms=5_000)
+    assert (missing.dns_rcode, missing.error_kind, missing.answers) == ("NXDOMAIN", None, ())
+    broken = await look(DnsConfig("broken.acme.test", "A", resolver), timeout_ms=5_000)
+    assert (broken.dns_rcode, broken.error_kind) == ("SERVFAIL", None)
+    assert broken.connected
+
+
+async def test_an_answer_that_does_not_fit_comes_over_tcp(resolver: str) -> None:
+    seen = await look(DnsConfig("large.acme.test", "A", resolver), timeout_ms=5_000)
+    assert seen.dns_rcode == "NOERROR"
+    assert len(seen.answers) == 100
+
+
+@pytest.mark.parametrize("name", ["silent.acme.test", "wrong-id.acme.test", "garbage.acme.test"])
+async def test_what_is_no_answer_is_passed_over(resolver: str, name: str) -> None:
+    seen = await look(DnsConfig(name, "A", resolver), timeout_ms=300)
+    assert seen.error_kind is ErrorKind.TIMEOUT
+    assert seen.reason == f"no answer from resolver {resolver} for {name} in 0.3 s"
+    assert not seen.connected
+    assert seen.dns_rcode is None
+
+
+async def test_nobody_listening_ends_within_the_deadline() -> None:
+    resolver = f"127.0.0.1:{free_port()}"
+    seen = await look(DnsConfig("acme.test", "A", resolver), timeout_ms=300)
+    assert seen.error_kind in (ErrorKind.TIMEOUT, ErrorKind.REFUSED)
+    assert resolver in seen.reason
+
+
+async def test_a_name_that_cannot_be_asked_for_is_our_own_trouble(resolver: str) -> None:
+    for name in ("a" * 70 + ".test", "a..b"):
+        seen = await look(DnsConfig(name, "A", resolver), timeout_ms=1_000)
+        assert seen.error_kind is ErrorKind.OBSERVER
+
+
+async def test_the_line_that_repeats_it(resolver: str) -> None:
+    port = resolver.rpartition(":")[2]
+    seen = await look_dns(DnsConfig("api.acme.test", "MX", resolver), timeout_ms=2_000)
+    assert seen.repeat_command == f"dig +time=2 +tries=1 @127.0.0.1 -p {port} api.acme.test MX"
