@@ -1,0 +1,61 @@
+"""Shares the width of a list out among its columns: fixed ones by need, the last takes the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of a list.
+
+    Attributes:
+        name: by which cells are found; heading: what stands above it.
+        start: its first column on the screen; width: how many it takes.
+        is_right: whether its cells are set to the right.
+    """
+
+    name: str
+    heading: str
+    start: int
+    width: int
+    is_right: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A column that a list would like to have.
+
+    Attributes:
+        width: how many columns it takes; least_screen: the narrowest screen that shows it.
+        wide_width: how many it takes from 120 columns on, None for the same.
+    """
+
+    name: str
+    heading: str
+    width: int
+    least_screen: int = 0
+    wide_width: int | None = None
+    is_right: bool = False
+
+
+def lay_out(wanted: Sequence[Wanted], width: int) -> tuple[Column, ...]:
+    """Place columns on a screen; the last one takes what is left.
+
+    Args:
+        wanted: from left to right.
+        width: of the screen. The first column is the cursor's; between two columns is a gap of
+            one below 100 columns and of two from there.
+    """
+    gap = 1 if width < 100 else 2
+    shown = [column for column in wanted if width >= column.least_screen]
+    columns: list[Column] = []
+    start = 1
+    for number, column in enumerate(shown):
+        own = column.wide_width if width >= 120 and column.wide_width is not None else column.width
+        if number == len(shown) - 1:
+            own = max(1, width - start - 1)
+        columns.append(Column(column.name, column.heading, start, own, column.is_right))
+        start += own + gap
+    return tuple(columns)
