@@ -68,7 +68,7 @@ _WRONG = {
 _ADVICE_LOGIN = "check the user, the password and pg_hba.conf of that server"
 
 
-def translate(error: BaseException, *, address: str = "the database") -> StatustuiError | None:
+def translate(error: BaseException, address: str = "the database") -> StatustuiError | None:
     """The error of ours that says the same as one of asyncpg or of the network.
 
     Args:
@@ -108,7 +108,7 @@ def translated(address: str = "the database") -> Iterator[None]:
     try:
         yield
     except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
-        ours = translate(error, address=address)
+        ours = translate(error, address)
         if ours is None:
             raise
         raise ours from error

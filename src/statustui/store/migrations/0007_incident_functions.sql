@@ -41,6 +41,11 @@ LANGUAGE sql IMMUTABLE
 AS $$ SELECT CASE impact WHEN 'critical' THEN 'major_outage' WHEN 'major' THEN 'partial_outage'
       WHEN 'minor' THEN 'degraded_performance' END $$;
 
+CREATE FUNCTION worse_impact(one text, other text) RETURNS text
+LANGUAGE sql IMMUTABLE
+AS $$ SELECT impact FROM unnest(ARRAY['critical', 'major', 'minor', 'none']) WITH ORDINALITY AS t (impact, n)
+      WHERE impact IN (one, other) ORDER BY n LIMIT 1 $$;
+
 -- Owner-only: sets what an incident asks of services. A NULL status means: as the impact says.
 -- An incident only worsens a service; 'operational' withdraws what it asked before.
 CREATE FUNCTION ask_of_services(p_incident incidents, p_services uuid[], p_statuses text[], p_impact text)
@@ -667,9 +672,13 @@ BEGIN
         INSERT INTO incident_services (org_id, incident_id, service_id, from_status, to_status, open_auto)
         VALUES (v_service.org_id, v_incident.id, p_service, v_from, p_to_status, true);
         UPDATE incidents i SET version = i.version + 1, cause_service_id = p_cause_service,
-            internal_title = coalesce(i.internal_title, p_internal_title),
-            title = CASE WHEN v_public AND NOT i.is_public AND i.touched_at IS NULL
-                         THEN p_title ELSE i.title END,
+            -- Until a person has touched it, its words and impact grow with what it takes down.
+            title = CASE WHEN v_public AND i.touched_at IS NULL THEN p_title ELSE i.title END,
+            internal_title = CASE WHEN i.touched_at IS NULL
+                THEN coalesce(p_internal_title, i.internal_title)
+                ELSE coalesce(i.internal_title, p_internal_title) END,
+            impact = CASE WHEN i.touched_at IS NULL
+                THEN worse_impact(i.impact, p_impact) ELSE i.impact END,
             is_public = i.is_public OR v_public,
             published_at = CASE WHEN v_public AND NOT i.is_public
                                 THEN clock_timestamp() ELSE i.published_at END
