@@ -277,6 +277,25 @@ def terminal_facts() -> TerminalFacts:
     )
 
 
+def child_environment(settings: Settings) -> dict[str, str]:
+    """The environment that gives a child process the same database, data and page as this one.
+
+    Args:
+        settings: of this process; flags among them reach the child as variables.
+    """
+    environment = dict(os.environ)
+    # Without byte code every start would compile everything anew.
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
+    environment[_environment_name("data_dir")] = str(settings.data_dir)
+    environment[_environment_name("web.host")] = settings.web.host
+    environment[_environment_name("web.port")] = str(settings.web.port)
+    environment.pop(_environment_name("database_url"), None)
+    if settings.database_url is not None:
+        address = settings.database_url.get_secret_value()
+        environment[_environment_name("database_url")] = address
+    return environment
+
+
 def field_keys() -> dict[str, str]:
     """Every setting's dotted key with its description, in the order of this file."""
     return {key: description for key, description, _ in _walk_fields()}

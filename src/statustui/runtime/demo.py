@@ -21,7 +21,7 @@ from statustui.domain.errors import StatustuiError
 from statustui.runtime import logs, watch
 from statustui.runtime.dashboard import run_dashboard
 from statustui.runtime.database import admin_target, embedded_operator, open_database
-from statustui.settings import Settings, TerminalFacts, default_data_dir
+from statustui.settings import Settings, TerminalFacts, child_environment, default_data_dir
 
 _READY = "page at "
 _START_SECONDS = 60.0
@@ -106,7 +106,7 @@ async def run_world(settings: Settings, *, until: int | None) -> int:
 @contextlib.contextmanager
 def _child(settings: Settings) -> Iterator[str]:
     log = settings.data_dir / "watch.log"
-    environment = watch.child_environment(settings)
+    environment = child_environment(settings)
     with log.open("ab") as errors:
         child = subprocess.Popen(
             [sys.executable, "-m", "statustui.runtime.demo_world"],

@@ -26,7 +26,7 @@ from statustui.domain.errors import Conflict, DatabaseUnavailable, StatustuiErro
 from statustui.domain.readmodels import WatchInfo
 from statustui.runtime import logs, registry
 from statustui.runtime.database import Database, database_label, open_database, operator_store
-from statustui.settings import Settings
+from statustui.settings import Settings, child_environment
 
 _LOG = logging.getLogger("statustui.watch")
 
@@ -312,20 +312,6 @@ async def _starting(settings: Settings) -> AsyncIterator[None]:
         yield
     finally:
         os.close(descriptor)
-
-
-def child_environment(settings: Settings) -> dict[str, str]:
-    """The environment that gives a child process the same settings as this one."""
-    environment = dict(os.environ)
-    environment["STATUSTUI_DATA_DIR"] = str(settings.data_dir)
-    environment.pop("PYTHONDONTWRITEBYTECODE", None)
-    if settings.database_url is not None:
-        environment["STATUSTUI_DATABASE_URL"] = settings.database_url.get_secret_value()
-    else:
-        environment.pop("STATUSTUI_DATABASE_URL", None)
-    environment["STATUSTUI_WEB__HOST"] = settings.web.host
-    environment["STATUSTUI_WEB__PORT"] = str(settings.web.port)
-    return environment
 
 
 def _spawn(settings: Settings, log: Path) -> subprocess.Popen[bytes]:
