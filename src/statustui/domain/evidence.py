@@ -1,0 +1,116 @@
+"""What of a look is kept in detail: with the last look of each monitor, and with first failures.
+
+The detail is stored as JSON with the keys below, so that a reader of another version still finds
+what it knows. Bodies stand apart, cut to their first four kilobytes and cleaned: what a broken
+service sends at three in the morning is read in a terminal.
+
+    at, duration_ms, phases {resolve_ms, connect_ms, tls_ms, first_byte_ms, transfer_ms}, address,
+    status_code, headers {name: value}, certificate {subject, issuer, serial, not_after, names},
+    dns_rcode, answers [], loss_percent, redirects [], repeat_command
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from statustui.domain.monitor import mask_header
+from statustui.domain.observation import Certificate, Observation, Phases
+from statustui.domain.text import clean, shorten
+
+BODY_BYTES = 4_096
+
+_PHASES = ("resolve_ms", "connect_ms", "tls_ms", "first_byte_ms", "transfer_ms")
+_MOST_HEADERS = 50
+_MOST_ANSWERS = 50
+_LONGEST_VALUE = 500
+
+
+def describe(observation: Observation, *, in_full: bool) -> dict[str, object]:
+    """The detail of a look as JSON values; what was not seen is left out.
+
+    Args:
+        observation: what was seen.
+        in_full: with headers, for evidence; without them for the last look of each monitor.
+    """
+    detail: dict[str, object] = {
+        "at": observation.started_at.isoformat(),
+        "duration_ms": round(observation.duration_ms, 3),
+        "phases": {
+            name: round(value, 3)
+            for name in _PHASES
+            if (value := getattr(observation.phases, name)) is not None
+        },
+        "address": _short(observation.address),
+        "status_code": observation.status_code,
+        "dns_rcode": observation.dns_rcode,
+        "answers": [_short(answer) for answer in observation.answers[:_MOST_ANSWERS]],
+        "loss_percent": observation.loss_percent,
+        "redirects": [_short(address) for address in observation.redirects[:_MOST_ANSWERS]],
+        "repeat_command": shorten(clean(observation.repeat_command), 2_000),
+    }
+    if observation.certificate is not None:
+        certificate = observation.certificate
+        detail["certificate"] = {
+            "subject": _short(certificate.subject),
+            "issuer": _short(certificate.issuer),
+            "serial": _short(certificate.serial),
+            "not_after": certificate.not_after.isoformat(),
+            "names": [_short(name) for name in certificate.names[:_MOST_ANSWERS]],
+        }
+    if in_full:
+        headers = list(observation.headers.items())[:_MOST_HEADERS]
+        detail["headers"] = {_short(name): _short(mask_header(name, v)) for name, v in headers}
+    return {key: value for key, value in detail.items() if value not in (None, "", [], {})}
+
+
+def body_text(observation: Observation) -> str:
+    """The beginning of the body as text that is safe to show; empty when there was none."""
+    return clean(observation.body[:BODY_BYTES].decode("utf-8", "replace"), multiline=True)
+
+
+def _short(text: str) -> str:
+    return shorten(clean(text), _LONGEST_VALUE)
+
+
+def phases_of(detail: Mapping[str, object] | None) -> Phases:
+    """The phases in a stored detail; all None when there are none."""
+    found = (detail or {}).get("phases")
+    values = found if isinstance(found, Mapping) else {}
+    return Phases(**{name: _number(values.get(name)) for name in _PHASES})
+
+
+def certificate_of(detail: Mapping[str, object] | None) -> Certificate | None:
+    """The certificate in a stored detail, None without one."""
+    found = (detail or {}).get("certificate")
+    if not isinstance(found, Mapping):
+        return None
+    not_after = time_of(found, "not_after")
+    if not_after is None:
+        return None
+    names = found.get("names")
+    return Certificate(
+        subject=str(found.get("subject", "")),
+        issuer=str(found.get("issuer", "")),
+        serial=str(found.get("serial", "")),
+        not_after=not_after,
+        names=tuple(map(str, names)) if isinstance(names, list) else (),
+    )
+
+
+def time_of(detail: Mapping[str, object] | None, key: str = "at") -> datetime | None:
+    """A time in a stored detail, None when it is not there."""
+    found = (detail or {}).get(key)
+    if not isinstance(found, str):
+        return None
+    try:
+        moment = datetime.fromisoformat(found)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo is not None else None
+
+
+def _number(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value)
