@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format lint types contracts bench clean lock venv
+.PHONY: help demo test check format lint types contracts bench reference clean lock venv
 unexport PYTHONDONTWRITEBYTECODE
 
 PYTHON ?= python3
@@ -38,6 +38,9 @@ format: .venv/.ready ## Rewrite the sources in the house's format
 
 bench: .venv/.ready ## Every benchmark, one after the other
 	@for file in bench/bench_*.py; do echo "== $$file"; $(BIN)/python "$$file"; done
+
+reference: .venv/.ready ## Write docs/reference anew from settings, commands, keys and tables
+	@for file in docs/make_*.py; do $(BIN)/python "$$file"; done
 
 venv: .venv/.ready ## Only the virtual environment
 
