@@ -125,16 +125,14 @@ def _ticks(total_ms: float, columns: int) -> tuple[Tick, ...]:
         if total_ms / step <= 4 and columns * step / total_ms >= 9:
             break
     ticks = [Tick(0, "0")]
-    value = step
-    while value <= total_ms:
-        offset = round(value / total_ms * columns)
-        is_last = value + step > total_ms
-        text = f"{value:,.0f} ms" if is_last else f"{value:,.0f}"
-        if offset + len(text) > columns + 4:
+    for number in range(1, int(total_ms / step) + 1):
+        offset = round(number * step / total_ms * columns)
+        text = f"{number * step:,.0f}"
+        if offset + len(f"{text} ms") > columns:
             break
         ticks.append(Tick(offset, text))
-        value += step
-    return tuple(ticks)
+    last = ticks[-1]
+    return (*ticks[:-1], Tick(last.offset, f"{last.text} ms")) if columns >= 4 else tuple(ticks)
 
 
 def _round_steps() -> list[float]:
