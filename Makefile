@@ -37,7 +37,7 @@ format: .venv/.ready ## Rewrite the sources in the house's format
 	@$(BIN)/ruff format .
 
 bench: .venv/.ready ## Every benchmark, one after the other
-	@for file in bench/bench_*.py; do echo "== $$file"; $(BIN)/python "$$file"; done
+	@for file in bench/[a-z]*.py; do echo "== $$file"; $(BIN)/python "$$file"; done
 
 reference: .venv/.ready ## Write docs/reference anew from settings, commands, keys and tables
 	@for file in docs/make_*.py; do $(BIN)/python "$$file"; done
