@@ -1,0 +1,18 @@
+"""What is said about the program's own health, to load balancers and to people with curl."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """How the process is.
+
+    Attributes:
+        database: whether PostgreSQL answers.
+        engine: one word: "active", "standby", "stopped" or "starting".
+    """
+
+    database: bool
+    engine: str
