@@ -15,9 +15,9 @@ still to be done. Doing it twice changes nothing, so a batch that is repeated af
 connection, an engine that takes over, or a maintenance window that ends while a service is still
 down need no rules of their own. The rules:
 
-- A service whose monitors say that it is out, in full or in part, gets an incident, unless
-  its mode is `off`, it is inside a maintenance window, it is pinned to a status that is no outage,
-  or an incident of it was closed by somebody who knew of this outage.
+- A service whose monitors say that it is out, in full or in part, gets an incident, unless one is
+  open for it, its mode is `off`, it is inside a maintenance window, it is pinned to a status that
+  is no outage, or an incident of it was closed by somebody who knew of this outage.
 - When something it depends on is out and has an open incident, it joins that incident. The cause
   goes into the internal title; the public title names the visible services alone.
 - When nothing in the incident is out any more and all of it is looked at, the incident goes to
@@ -145,6 +145,7 @@ class ServiceFacts:
         depends_on: what it needs directly.
         error_kind, reason: of its worst monitor.
         closed_at: when an incident that it was part of was last closed by a person.
+        is_covered: whether any incident, also a person's, is open for it.
     """
 
     id: UUID
@@ -162,6 +163,7 @@ class ServiceFacts:
     error_kind: ErrorKind | None = None
     reason: str = ""
     closed_at: datetime | None = None
+    is_covered: bool = False
 
     @property
     def is_out(self) -> bool:
@@ -326,7 +328,7 @@ def _openings(situation: Situation) -> list[OpenIncident]:
     wanting = {
         service.id: service
         for service in situation.services.values()
-        if service.id not in open_for and _wants_incident(service)
+        if service.id not in open_for and not service.is_covered and _wants_incident(service)
     }
     # A cause stands before whatever joins it; among equals the earlier outage comes first.
     depth: dict[UUID, int] = {}

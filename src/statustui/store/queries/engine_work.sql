@@ -1,0 +1,64 @@
+-- What the engine of a region works with: its lease, its monitors, what is remembered of them.
+
+-- name: take_lease
+SELECT lease_take($1, $2, $3, $4::jsonb) AS epoch
+
+-- name: release_lease
+SELECT lease_release($1, $2, $3)
+
+-- name: region
+-- A region that is named for the first time gets its key.
+WITH made AS (
+    INSERT INTO regions (name) SELECT $1 WHERE NOT EXISTS (SELECT FROM regions WHERE name = $1)
+    ON CONFLICT DO NOTHING RETURNING key)
+SELECT key FROM made UNION ALL SELECT key FROM regions WHERE name = $1 LIMIT 1
+
+-- name: register_engine
+INSERT INTO engines (id, region, host, process_id, version, info)
+VALUES ($1, $2, $3, $4, $5, '{}')
+ON CONFLICT (id) DO UPDATE SET heartbeat_at = clock_timestamp(), stopped_at = NULL
+
+-- name: beat
+UPDATE engines SET heartbeat_at = clock_timestamp(), behind_seconds = $2, info = $3::jsonb
+WHERE id = $1
+
+-- name: stop_engine
+UPDATE engines SET heartbeat_at = clock_timestamp(), stopped_at = clock_timestamp() WHERE id = $1
+
+-- name: forget_engines
+DELETE FROM engines WHERE heartbeat_at < clock_timestamp() - interval '7 days'
+
+-- name: monitors
+-- A schedule that begins later is there when a pause ends later.
+SELECT m.key, m.id, m.org_id, m.service_id, m.name, m.type, m.config, m.interval_seconds,
+       m.timeout_ms, m.failure_threshold, m.recovery_threshold, m.retry_interval_seconds,
+       m.degraded_after_ms, m.conditions, m.degraded_conditions, m.is_active, m.paused_until,
+       m.runbook, m.tags, m.run_requested_at,
+       NOT m.is_active OR coalesce(m.paused_until > clock_timestamp(), false) AS is_paused,
+       t.interval_seconds AS slot_seconds, t.phase_ms, t.from_at
+FROM monitors m
+JOIN services s ON s.id = m.service_id AND s.deleted_at IS NULL
+LEFT JOIN monitor_schedules t ON t.monitor = m.key AND t.region = $1 AND t.to_at IS NULL
+WHERE m.deleted_at IS NULL AND $2 = ANY (m.regions)
+  AND m.type IN ('http', 'tcp', 'dns', 'ping')
+ORDER BY m.key
+
+-- name: memories
+SELECT s.* FROM monitor_state s
+JOIN monitors m ON m.key = s.monitor AND m.deleted_at IS NULL
+WHERE s.region = $1
+
+-- name: windows
+-- Those that flag checks: by their times where they move by themselves, else while they run.
+SELECT x.service_id,
+       CASE WHEN w.auto_update THEN w.starts_at ELSE w.started_at END AS starts_at,
+       CASE WHEN w.auto_update THEN least(w.ends_at, w.finished_at) ELSE w.finished_at END
+           AS ends_at
+FROM maintenance_windows w JOIN maintenance_services x ON x.window_id = w.id
+WHERE w.status IN ('scheduled', 'in_progress', 'completed')
+  AND (w.auto_update OR w.started_at IS NOT NULL)
+  AND coalesce(w.finished_at, w.ends_at) > clock_timestamp() - interval '1 hour'
+
+-- name: ensure_partitions
+SELECT ensure_check_partitions(clock_timestamp() - interval '1 day',
+                               clock_timestamp() + interval '2 months')

@@ -1,0 +1,357 @@
+"""Batches of decisions become rows once, whatever happens in between, and only under the lease."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from uuid import UUID, uuid4
+
+import pytest
+
+from statustui.domain.decision import Decision
+from statustui.domain.rollup import RecordedCheck, Rollup, roll_up
+from statustui.domain.status import CheckStatus
+from statustui.store.engine import LeaseLost
+from tests.support.databases import Database
+from tests.support.watched import Story, engine_story, refused, seen
+
+
+@pytest.fixture
+async def story(database: Database) -> AsyncIterator[Story]:
+    async with engine_story(database) as made:
+        yield made
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+async def _rollups(story: Story, table: str) -> dict[int, Rollup]:
+    """The sums of a rollup table by monitor."""
+    rows = await story.admin.fetch(f"SELECT * FROM statustui.{table}")
+    result: dict[int, Rollup] = {}
+    for row in rows:
+        rollup = Rollup(
+            **{
+                name: row[name]
+                for name in (
+                    *("success", "degraded", "failure", "timeout", "unknown", "maintenance"),
+                    *("slots", "timed", "sum_ms", "min_ms", "max_ms"),
+                )
+            },
+            histogram=tuple(row[f"h{index:02d}"] for index in range(24)),
+        )
+        result[row["monitor"]] = result.get(row["monitor"], Rollup()) + rollup
+    return result
+
+
+async def _from_checks(story: Story) -> dict[int, Rollup]:
+    """The same figures counted from the raw checks."""
+    checks: dict[int, list[RecordedCheck]] = {}
+    for row in await story.admin.fetch("SELECT * FROM statustui.checks"):
+        checks.setdefault(row["monitor"], []).append(
+            RecordedCheck(
+                monitor=row["monitor"],
+                region=row["region"],
+                checked_at=row["checked_at"],
+                slot_at=row["slot_at"],
+                status=CheckStatus(row["status"]),
+                duration_ms=row["duration_ms"],
+                in_maintenance=row["in_maintenance"],
+                is_retry=row["is_retry"],
+            )
+        )
+    return {monitor: roll_up(rows) for monitor, rows in checks.items()}
+
+
+async def _three_hours(story: Story, key: int) -> list[Decision]:
+    """Checks of every kind around two full hours."""
+    monitor = await story.watched(key)
+    start = _now().replace(minute=0, second=0, microsecond=0) - timedelta(hours=2, seconds=0.5)
+    decisions = []
+    for number in range(120):
+        slot = start + timedelta(minutes=number)
+        at = slot + timedelta(milliseconds=600)
+        if number % 10 == 3:
+            observation = refused(at)
+        else:
+            observation = seen(at, 503 if number % 10 == 4 else 200, 1.6**number % 40_000)
+        decisions.append(
+            story.decide(
+                monitor,
+                observation,
+                slot_at=slot - timedelta(minutes=1) if number % 10 == 4 else slot,
+                extra=number % 10 == 4,
+                in_maintenance=number % 10 == 7,
+            )
+        )
+    return decisions
+
+
+async def test_rollups_agree_with_the_checks_and_a_replay_adds_nothing(story: Story) -> None:
+    key = await story.monitor(await story.service("API"))
+    decisions = await _three_hours(story, key)
+    first = await story.store.record_batch(story.lease, decisions[:70], _now())
+    again = await story.store.record_batch(story.lease, decisions[:70], _now())
+    rest = await story.store.record_batch(story.lease, decisions[50:], _now())
+    assert (first.inserted, again.inserted, rest.inserted) == (70, 0, 50)
+    assert (again.repeated, rest.repeated) == (70, 20)
+    expected = await _from_checks(story)
+    assert expected[key].looked + expected[key].maintenance == 120
+    for table in ("rollups_hourly", "rollups_daily"):
+        found = await _rollups(story, table)
+        assert found.keys() == expected.keys()
+        for name in ("success", "failure", "maintenance", "slots", "timed", "histogram"):
+            assert getattr(found[key], name) == getattr(expected[key], name), (table, name)
+        assert found[key].sum_ms == pytest.approx(expected[key].sum_ms, rel=1e-5)
+        assert (found[key].min_ms, found[key].max_ms) == (
+            expected[key].min_ms,
+            expected[key].max_ms,
+        )
+    hours = await story.admin.fetchval("SELECT count(*) FROM statustui.rollups_hourly")
+    assert hours == 3  # the first slot, half a second before the hour, and two hours of checks
+
+
+async def test_memory_reads_back_as_it_was_written(story: Story) -> None:
+    key = await story.monitor(await story.service("API"))
+    await story.store.record_batch(story.lease, await _three_hours(story, key), _now())
+    memories = await story.store.load_memories(story.region)
+    remembered, expected = memories[key], story.memories[key]
+    assert remembered.verdict == expected.verdict
+    assert remembered.recent == expected.recent
+    assert remembered.last_look == expected.last_look
+    assert remembered.last_slot_at == expected.last_slot_at
+    assert remembered.last_status == expected.last_status
+
+
+async def test_an_outage_becomes_an_incident_and_ends_with_it(story: Story) -> None:
+    service = await story.service("API")
+    key = await story.monitor(service, failure_threshold=2)
+    start = _now() - timedelta(minutes=5)
+    await story.look(key, seen(start))
+    await story.look(key, refused(start + timedelta(seconds=60)))
+    assert await story.incidents() == []
+    await story.look(key, refused(start + timedelta(seconds=70)))
+    (incident,) = await story.incidents()
+    assert incident["started_at"] == start + timedelta(seconds=60)
+    assert (incident["title"], incident["impact"]) == ("API is unavailable", "critical")
+    assert (incident["status"], incident["is_public"]) == ("investigating", True)
+    assert incident["error_kind"] == "refused"
+    assert await story.status(service) == ("major_outage", "major_outage")
+    await story.look(key, seen(start + timedelta(seconds=180)))
+    (incident,) = await story.incidents()
+    assert incident["status"] == "resolved"
+    assert await story.status(service) == ("operational", "operational")
+    updates = await story.updates(incident["id"])
+    assert [update["is_public"] for update in updates] == [True, True]
+    assert "lasted 2 minutes" in updates[-1]["message"]
+    changes = await story.admin.fetch(
+        "SELECT to_status, effective_at FROM statustui.service_status_changes ORDER BY id"
+    )
+    assert [(row["to_status"], row["effective_at"]) for row in changes] == [
+        ("major_outage", start + timedelta(seconds=60)),
+        ("operational", start + timedelta(seconds=180)),
+    ]
+    evidence = await story.admin.fetch(
+        "SELECT is_good, data FROM statustui.evidence ORDER BY checked_at"
+    )
+    assert [row["is_good"] for row in evidence] == [True, False]
+    assert "refused" in evidence[1]["data"]
+
+
+async def test_a_recovery_is_watched_and_a_relapse_stays_in_the_incident(story: Story) -> None:
+    await story.organization(recovery_watch_seconds=60)
+    key = await story.monitor(await story.service("API"))
+    now = _now()
+    await story.look(key, refused(now - timedelta(seconds=50)))
+    await story.look(key, seen(now - timedelta(seconds=40)))
+    assert [i["status"] for i in await story.incidents()] == ["monitoring"]
+    await story.look(key, refused(now - timedelta(seconds=30)))
+    assert [i["status"] for i in await story.incidents()] == ["investigating"]
+    await story.look(key, seen(now - timedelta(seconds=20)))
+    await story.store.tick(story.lease, now)
+    (incident,) = await story.incidents()
+    assert incident["status"] == "monitoring"
+    await story.organization(recovery_watch_seconds=10)
+    await story.store.tick(story.lease, now)
+    (incident,) = await story.incidents()
+    assert incident["status"] == "resolved"
+    statuses = [update["status"] for update in await story.updates(incident["id"])]
+    assert statuses == ["investigating", "monitoring", "investigating", "monitoring", "resolved"]
+
+
+async def test_a_person_who_posted_resolves(story: Story) -> None:
+    key = await story.monitor(await story.service("API"))
+    now = _now()
+    await story.look(key, refused(now - timedelta(seconds=50)))
+    await story.admin.execute(
+        "UPDATE statustui.incidents SET touched_at = now(), touched_by = 'alice'"
+    )
+    await story.look(key, seen(now - timedelta(seconds=40)))
+    await story.store.tick(story.lease, now)
+    assert [i["status"] for i in await story.incidents()] == ["monitoring"]
+
+
+async def test_what_depends_on_a_broken_service_joins_its_incident(story: Story) -> None:
+    database = await story.service("Database", visible=False)
+    api = await story.service("API", needs=(database,))
+    shop = await story.service("Shop", needs=(api,))
+    keys = [await story.monitor(service) for service in (database, api, shop)]
+    now = _now()
+    await story.look(keys[0], refused(now - timedelta(seconds=30)))
+    (incident,) = await story.incidents()
+    assert (incident["is_public"], incident["title"]) == (False, "Database is unavailable")
+    await story.look(keys[1], refused(now - timedelta(seconds=25)))
+    await story.look(keys[2], refused(now - timedelta(seconds=20)))
+    (incident,) = await story.incidents()
+    assert incident["is_public"]
+    assert "Database" not in incident["title"]
+    assert incident["internal_title"].startswith("Database takes down API")
+    public = [u["message"] for u in await story.updates(incident["id"]) if u["is_public"]]
+    assert public
+    assert not any("Database" in message for message in public)
+    attached = await story.admin.fetch(
+        "SELECT service_id FROM statustui.incident_services WHERE incident_id = $1", incident["id"]
+    )
+    assert {row["service_id"] for row in attached} == {database, api, shop}
+    await story.look(keys[0], seen(now - timedelta(seconds=15)))
+    assert [i["status"] for i in await story.incidents()] == ["investigating"]
+    await story.look(keys[1], seen(now - timedelta(seconds=10)))
+    await story.look(keys[2], seen(now - timedelta(seconds=5)))
+    assert [i["status"] for i in await story.incidents()] == ["resolved"]
+
+
+@pytest.mark.parametrize(
+    ("mode", "incidents", "public_status"),
+    [("internal", [False], "operational"), ("off", [], "major_outage")],
+)
+async def test_modes(story: Story, mode: str, incidents: list[bool], public_status: str) -> None:
+    service = await story.service("API", mode=mode)
+    key = await story.monitor(service)
+    await story.look(key, refused(_now() - timedelta(seconds=10)))
+    assert [incident["is_public"] for incident in await story.incidents()] == incidents
+    assert await story.status(service) == ("major_outage", public_status)
+
+
+async def test_inside_a_window_nothing_opens_and_afterwards_it_does(story: Story) -> None:
+    service = await story.service("API")
+    key = await story.monitor(service)
+    now = _now()
+    window: UUID = await story.admin.fetchval(
+        """INSERT INTO statustui.maintenance_windows (org_id, title, starts_at, ends_at)
+        VALUES ($1, 'Upgrade', $2, $3) RETURNING id""",
+        story.org_id,
+        now - timedelta(minutes=1),
+        now + timedelta(minutes=5),
+    )
+    await story.admin.execute(
+        "INSERT INTO statustui.maintenance_services VALUES ($1, $2, $3)",
+        story.org_id,
+        window,
+        service,
+    )
+    await story.store.tick(story.lease, now)
+    work = await story.store.load_work("local", story.region)
+    assert [each.service_id for each in work.windows] == [service]
+    await story.look(key, refused(now))
+    assert await story.incidents() == []
+    assert await story.status(service) == ("under_maintenance", "under_maintenance")
+    await story.admin.execute(
+        "UPDATE statustui.maintenance_windows SET ends_at = clock_timestamp() WHERE id = $1", window
+    )
+    await story.store.tick(story.lease, _now())
+    assert await story.status(service) == ("major_outage", "major_outage")
+    assert [incident["status"] for incident in await story.incidents()] == ["investigating"]
+
+
+async def test_a_recurring_window_comes_again_at_its_local_hour(story: Story) -> None:
+    await story.organization(timezone="Europe/Berlin")
+    service = await story.service("API")
+    start = _now().replace(microsecond=0) - timedelta(hours=2)
+    window: UUID = await story.admin.fetchval(
+        """INSERT INTO statustui.maintenance_windows
+            (org_id, title, starts_at, ends_at, recurrence_rule)
+        VALUES ($1, 'Restart', $2, $3, 'FREQ=DAILY') RETURNING id""",
+        story.org_id,
+        start,
+        start + timedelta(hours=1),
+    )
+    await story.admin.execute(
+        "INSERT INTO statustui.maintenance_services VALUES ($1, $2, $3)",
+        story.org_id,
+        window,
+        service,
+    )
+    await story.store.tick(story.lease, _now())
+    await story.store.tick(story.lease, _now())
+    rows = await story.admin.fetch(
+        """SELECT w.status, w.starts_at, w.created_by, x.service_id
+        FROM statustui.maintenance_windows w
+        JOIN statustui.maintenance_services x ON x.window_id = w.id ORDER BY w.starts_at"""
+    )
+    assert [(row["status"], row["service_id"]) for row in rows] == [
+        ("completed", service),
+        ("scheduled", service),
+    ]
+    assert timedelta(hours=22) < rows[1]["starts_at"] - start < timedelta(hours=26)
+
+
+async def test_a_pause_is_no_recovery_and_a_resumed_monitor_is_unknown(story: Story) -> None:
+    service = await story.service("API")
+    key = await story.monitor(service)
+    await story.look(key, refused(_now() - timedelta(seconds=10)))
+    await story.admin.execute("UPDATE statustui.monitors SET is_active = false WHERE key = $1", key)
+    await story.store.settle(story.lease, _now())
+    assert [i["status"] for i in await story.incidents()] == ["investigating"]
+    assert await story.status(service) == ("operational", "operational")
+    await story.admin.execute("UPDATE statustui.monitors SET is_active = true WHERE key = $1", key)
+    await story.store.settle(story.lease, _now())
+    state = await story.admin.fetchval(
+        "SELECT state FROM statustui.monitor_status WHERE monitor = $1", key
+    )
+    assert state == "unknown"
+    memory = (await story.store.load_memories(story.region))[key]
+    assert memory.verdict.failures == 0
+
+
+async def test_who_lost_the_lease_decides_nothing_but_records_what_it_saw(story: Story) -> None:
+    service = await story.service("API")
+    key = await story.monitor(service)
+    decision = story.decide(await story.watched(key), refused(_now()))
+    await story.admin.execute("UPDATE statustui.leases SET expires_at = now() - interval '1 s'")
+    other = await story.store.take_lease("engine:local", uuid4(), {})
+    assert other is not None
+    assert other.epoch == story.lease.epoch + 1
+    assert await story.store.take_lease("engine:local", story.holder, {}) is None
+    for work in (
+        story.store.record_batch(story.lease, [decision], _now()),
+        story.store.tick(story.lease, _now()),
+        story.store.settle(story.lease, _now(), organizations=None),
+    ):
+        with pytest.raises(LeaseLost):
+            await work
+    assert await story.admin.fetchval("SELECT count(*) FROM statustui.checks") == 0
+    outcome = await story.store.record_stale_facts([decision])
+    assert outcome.inserted == 1
+    assert (await _rollups(story, "rollups_daily"))[key].failure == 1
+    assert await story.admin.fetchval("SELECT count(*) FROM statustui.monitor_state") == 0
+    assert await story.incidents() == []
+    assert (await story.store.record_stale_facts([decision])).inserted == 0
+
+
+async def test_an_incident_that_a_person_closed_does_not_open_again_by_itself(
+    story: Story,
+) -> None:
+    key = await story.monitor(await story.service("API"))
+    now = _now()
+    await story.look(key, refused(now - timedelta(seconds=60)))
+    await story.admin.execute(
+        """UPDATE statustui.incidents SET touched_at = clock_timestamp(), status = 'resolved',
+            resolved_at = clock_timestamp()"""
+    )
+    await story.look(key, refused(now - timedelta(seconds=50)))
+    await story.store.settle(story.lease, _now(), organizations=None)
+    assert len(await story.incidents()) == 1
+    await story.look(key, seen(now - timedelta(seconds=40)))
+    await story.look(key, refused(now - timedelta(seconds=30)))
+    assert [i["status"] for i in await story.incidents()] == ["resolved", "investigating"]
