@@ -12,6 +12,7 @@ from pathlib import Path
 from statustui.domain.errors import DatabaseUnavailable, Forbidden
 from statustui.store.embedded_account import ServerAccount, user_name
 from statustui.store.embedded_binaries import MAJOR_VERSION, run_program
+from statustui.store.embedded_leftovers import end_programs_in
 
 SOCKET_FOLDER = "run"
 SOCKET_NAME = ".s.PGSQL.5432"
@@ -98,6 +99,8 @@ def initialise(cluster: Path, binaries: Path, account: ServerAccount, *, durable
     """
     prefix = f".{cluster.name}-new-"
     for leftover in cluster.parent.glob(f"{prefix}*"):
+        # Who was killed while making it may have left its helpers at work.
+        end_programs_in(leftover, account.uid, patience_seconds=0)
         shutil.rmtree(leftover)
     building = cluster.parent / f"{prefix}{secrets.token_hex(4)}"
     building.mkdir(mode=0o700)

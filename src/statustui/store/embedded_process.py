@@ -16,13 +16,18 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 from statustui.domain.errors import DatabaseUnavailable
 from statustui.store.embedded_account import ServerAccount
 from statustui.store.embedded_binaries import PROGRAM_ENVIRONMENT
 from statustui.store.embedded_cluster import SOCKET_FOLDER, SOCKET_NAME
+from statustui.store.embedded_leftovers import (
+    PROC,
+    end_programs_in,
+    has_process_folders,
+    works_in,
+)
 
 _POLL_SECONDS = 0.01
 _CONNECT_TIMEOUT_SECONDS = 5.0
@@ -32,8 +37,6 @@ _IMMEDIATE_STOP_SECONDS = 5.0
 _LOG_KEEP_BYTES = 4_000_000
 # The longest socket address that every platform takes, with its closing zero.
 _SOCKET_ADDRESS_BYTES = 104
-
-_PROC = Path("/proc")
 
 
 class ServerState(enum.Enum):
@@ -70,7 +73,7 @@ class Postmaster:
         Raises:
             DatabaseUnavailable: the platform has no `/proc` and the path is too long.
         """
-        if _PROC.joinpath("self", "fd").is_dir():
+        if PROC.joinpath("self", "fd").is_dir():
             return f"/proc/self/fd/{self._folder}"
         folder = str(self._cluster / SOCKET_FOLDER)
         if len(os.fsencode(f"{folder}/{SOCKET_NAME}")) >= _SOCKET_ADDRESS_BYTES:
@@ -221,51 +224,23 @@ class Postmaster:
 
     def _works_here(self, pid: int) -> bool:
         """Whether that process is alive, ours, and has this cluster as its working folder."""
-        if not _PROC.joinpath("self", "cwd").exists():
-            try:
-                os.kill(pid, 0)
-            except (ProcessLookupError, PermissionError):
-                return False
-            return True
-        process = _PROC / str(pid)
+        if has_process_folders():
+            return works_in(pid, self._cluster, self._account.uid)
         try:
-            # A dead process whose status nobody took has no working folder any more.
-            if process.stat().st_uid != self._account.uid:
-                return False
-            return os.path.samestat(os.stat(process / "cwd"), os.stat(self._cluster))
-        except (FileNotFoundError, ProcessLookupError, PermissionError):
+            os.kill(pid, 0)
+        except (ProcessLookupError, PermissionError):
             return False
-
-    def _processes_here(self) -> Iterator[int]:
-        if not _PROC.joinpath("self", "cwd").exists():
-            return
-        for entry in os.scandir(_PROC):
-            if entry.name.isdigit() and self._works_here(int(entry.name)):
-                try:
-                    name = (_PROC / entry.name / "comm").read_text().strip()
-                except (FileNotFoundError, ProcessLookupError):
-                    continue
-                # A shell that somebody left in this folder is none of our business.
-                if name == "postgres":
-                    yield int(entry.name)
+        return True
 
     def _clear_leftovers(self) -> None:
         """Make the ground free after a crash, so that the next server can start.
 
-        Processes of a killed server notice by themselves and leave; one that does not is ended,
-        because two servers' processes must never write the same files. Then the lock files of
-        the dead are removed: PostgreSQL does that itself unless the process id is taken, be it by
-        a dead process that nobody collected or by a stranger.
+        PostgreSQL removes the lock files of the dead itself, unless the process id is taken, be
+        it by a dead process that nobody collected or by a stranger.
         """
-        deadline = time.monotonic() + _ORPHANS_LEAVE_SECONDS
-        while orphans := list(self._processes_here()):
-            if time.monotonic() > deadline:
-                for pid in orphans:
-                    with contextlib.suppress(ProcessLookupError):
-                        os.kill(pid, signal.SIGKILL)
-            time.sleep(_POLL_SECONDS)
+        end_programs_in(self._cluster, self._account.uid, patience_seconds=_ORPHANS_LEAVE_SECONDS)
         recorded, _ = self._pid_file()
-        if recorded is not None and _PROC.joinpath(str(recorded)).exists():
+        if recorded is not None and PROC.joinpath(str(recorded)).exists():
             run = self._cluster / SOCKET_FOLDER
             (self._cluster / "postmaster.pid").unlink(missing_ok=True)
             (run / f"{SOCKET_NAME}.lock").unlink(missing_ok=True)
