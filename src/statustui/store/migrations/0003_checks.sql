@@ -71,12 +71,12 @@ SELECT ensure_check_partitions(now() - interval '7 days', now() + interval '2 mo
 
 -- Drops one whole month; waits for writers at most 2 s and then says so, to be tried again.
 CREATE FUNCTION drop_check_partition(p_month date) RETURNS boolean
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = statustui, pg_temp SET lock_timeout = '2s'
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = statustui, pg_temp SET timezone = 'UTC' SET lock_timeout = '2s'
 AS $$
 DECLARE
     v_name text;
 BEGIN
-    IF p_month > now() - interval '7 days' THEN
+    IF date_trunc('month', p_month) + interval '1 month' > now() - interval '7 days' THEN
         RAISE EXCEPTION 'checks of the last week are not dropped' USING ERRCODE = 'SU001';
     END IF;
     DELETE FROM check_partitions WHERE month = date_trunc('month', p_month)::date
