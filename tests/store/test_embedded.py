@@ -363,6 +363,25 @@ async def test_a_start_that_fails_says_why(
     assert (await servers().start()).was_started
 
 
+async def test_a_full_disk_is_named(folder: Path) -> None:
+    small = folder / "small"
+    small.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(small)],
+        capture_output=True,
+        check=False,
+    )
+    if mounted.returncode != 0:
+        pytest.skip("a small disk can only be mounted by root")
+    try:
+        with pytest.raises(DatabaseUnavailable, match="No space left on device") as caught:
+            await EmbeddedServer(small / "data").start()
+        assert "Free disk space" in caught.value.advice
+        assert not (small / "data" / "postgres").exists()
+    finally:
+        subprocess.run(["umount", str(small)], check=True)
+
+
 async def test_data_of_another_major_version_are_left_alone(folder: Path) -> None:
     cluster = folder / "data" / "postgres"
     cluster.mkdir(parents=True)

@@ -148,12 +148,21 @@ def _run_initdb(command: list[str], building: Path, cluster: Path, account: Serv
             address, f"initdb cannot be executed: {error}", advice="Install statustui again."
         ) from error
     if done.returncode != 0:
-        lines = (done.stderr or done.stdout).strip().splitlines() or ["initdb said nothing"]
         raise DatabaseUnavailable(
             address,
-            f"initdb failed: {lines[-1].strip()}",
+            f"initdb failed: {_complaint(done.stderr or done.stdout)}",
             advice="Free disk space or choose another folder with STATUSTUI_DATA_DIR.",
         )
+
+
+def _complaint(said: str) -> str:
+    # Its last line often only tells that it cleans up after itself.
+    lines = said.strip().splitlines() or ["it said nothing"]
+    for mark in ("PANIC:", "FATAL:", "error:"):
+        for line in lines:
+            if mark in line:
+                return line.partition(mark)[2].strip()
+    return lines[-1].strip()
 
 
 def _sync_folder(folder: Path) -> None:
