@@ -34,7 +34,7 @@ async def _code(awaited: Any) -> str | None:
     return None
 
 
-# -- rules over many rows ------------------------------------------------------------------------
+# -- rules over many rows ----------------------------------------------------------------------
 
 
 async def test_the_monitor_limit_holds_when_two_add_at_once(tenants: Tenants) -> None:
@@ -143,7 +143,7 @@ async def test_dependencies_make_no_circle(tenants: Tenants) -> None:
     assert await waiting == "SU001"
 
 
-# -- append-only, audit ----------------------------------------------------------------------------
+# -- append-only, audit ------------------------------------------------------------------------
 
 
 async def test_timelines_are_append_only_even_for_a_superuser(tenants: Tenants) -> None:
@@ -214,7 +214,7 @@ async def test_nobody_can_claim_to_act_for_another(tenants: Tenants) -> None:
     assert await owner.fetchval(actor) == tenants.people["owner"]
 
 
-# -- values ----------------------------------------------------------------------------------------
+# -- values ------------------------------------------------------------------------------------
 
 
 async def test_monitor_defaults(tenants: Tenants) -> None:
@@ -301,7 +301,7 @@ async def test_codes_are_short_unique_and_readable(tenants: Tenants) -> None:
     assert len({code[7] for code in codes}) > 20
 
 
-# -- schedules -------------------------------------------------------------------------------------
+# -- schedules ---------------------------------------------------------------------------------
 
 
 async def test_a_schedule_follows_edits_pauses_and_resumes(tenants: Tenants) -> None:
@@ -372,7 +372,7 @@ async def test_scheduled_slots_are_those_counted_by_hand(tenants: Tenants) -> No
     assert {row["at"]: row["slots"] for row in rows} == expected
 
 
-# -- partitions ------------------------------------------------------------------------------------
+# -- partitions --------------------------------------------------------------------------------
 
 CHECK = """INSERT INTO checks (monitor, region, checked_at, org_id, slot_at, status, duration_ms)
            VALUES ($1, 1, $2, $3, $2, 'success', 1)"""
@@ -414,7 +414,7 @@ async def test_the_month_under_way_is_never_dropped_by_its_first_day(tenants: Te
     assert code == "SU001"
 
 
-# -- announcements ---------------------------------------------------------------------------------
+# -- announcements -----------------------------------------------------------------------------
 
 
 async def test_each_change_announces_its_kind_once(tenants: Tenants) -> None:
@@ -445,7 +445,7 @@ async def test_each_change_announces_its_kind_once(tenants: Tenants) -> None:
     await listener.remove_listener("statustui", lambda *message: None)
 
 
-# -- leases ----------------------------------------------------------------------------------------
+# -- leases ------------------------------------------------------------------------------------
 
 
 async def test_a_lease_has_one_holder_and_a_new_epoch_each(tenants: Tenants) -> None:
@@ -487,7 +487,7 @@ async def test_a_lease_cannot_be_taken_under_a_writer(tenants: Tenants) -> None:
     assert await waiting == epoch + 1
 
 
-# -- errors ----------------------------------------------------------------------------------------
+# -- errors ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

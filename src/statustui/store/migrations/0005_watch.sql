@@ -194,7 +194,8 @@ CREATE FUNCTION audited(row_value jsonb, table_name text) RETURNS jsonb
 LANGUAGE sql IMMUTABLE SET search_path = statustui, pg_temp
 AS $$
     SELECT mask_secrets(
-        (row_value - ARRAY['updated_at', 'epoch', 'channel_key', 'version', 'is_open_auto', 'open_auto'])
+        (row_value - ARRAY['updated_at', 'epoch', 'channel_key', 'version', 'is_open_auto', 'open_auto',
+                             'run_requested_at'])
         - CASE WHEN table_name IN ('incident_updates', 'pending_posts')
                THEN ARRAY['message', 'still_works'] ELSE ARRAY[]::text[] END)
 $$;

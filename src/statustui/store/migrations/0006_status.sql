@@ -9,6 +9,18 @@
 -- the service's (or the organization's) automatic_incidents says: public and off at once, guarded
 -- after three minutes or with the first published incident, internal only with a published one.
 
+-- Owner-only: everything that these services depend on, directly or not.
+CREATE FUNCTION needed_by_any(p_services uuid[]) RETURNS SETOF uuid
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = statustui, pg_temp
+AS $$
+    WITH RECURSIVE needed (id) AS (
+        SELECT d.depends_on_id FROM service_dependencies d WHERE d.service_id = ANY (p_services)
+        UNION
+        SELECT d.depends_on_id FROM needed n JOIN service_dependencies d ON d.service_id = n.id
+    )
+    SELECT id FROM needed
+$$;
+
 CREATE FUNCTION recompute_service_status(
     p_services uuid[], p_cause text, p_cause_id uuid DEFAULT NULL, p_at timestamptz DEFAULT NULL)
 RETURNS TABLE (service_id uuid, org_id int, from_status text, to_status text,
@@ -19,7 +31,16 @@ AS $$
 DECLARE
     v_now timestamptz;
 BEGIN
-    PERFORM 1 FROM service_state st WHERE st.service_id = ANY (p_services)
+    -- After what monitors say come incidents, in the same transaction: their services, and those
+    -- depended on, are locked here too, so that a later lock never comes out of order.
+    PERFORM 1 FROM service_state st
+    WHERE st.service_id = ANY (p_services)
+       OR p_cause = 'monitor' AND st.service_id IN (
+            SELECT y.service_id FROM incident_services x
+            JOIN incident_services y ON y.incident_id = x.incident_id
+            WHERE x.service_id = ANY (p_services) AND x.open_auto
+            UNION ALL
+            SELECT needed.id FROM needed_by_any(p_services) needed (id))
     ORDER BY st.service_id FOR UPDATE;
     v_now := clock_timestamp();
     RETURN QUERY

@@ -30,7 +30,7 @@ def load(aggregate: str) -> Mapping[str, str]:
         aggregate: the file's name without `.sql`.
 
     Returns:
-        Statement text by name; comments after a name line belong to its statement.
+        Statement text by name; comments belong to the statement that follows them.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -43,8 +43,12 @@ def load(aggregate: str) -> Mapping[str, str]:
         raise ValueError(f"{aggregate}.sql: a statement has no name line")
     statements: dict[str, str] = {}
     for name, body in zip(pieces[::2], pieces[1::2], strict=True):
-        statement = body.strip().removesuffix(";")
-        if not any(line and not line.startswith("--") for line in statement.splitlines()):
+        lines = body.strip().splitlines()
+        # Comments at the end are about the next statement.
+        while lines and (not lines[-1].strip() or lines[-1].startswith("--")):
+            lines.pop()
+        statement = "\n".join(lines).removesuffix(";")
+        if not statement:
             raise ValueError(f"{aggregate}.sql: {name} is empty")
         if name in statements:
             raise ValueError(f"{aggregate}.sql: {name} stands there twice")
