@@ -249,7 +249,7 @@ def _render_for(
     view: PageView,
     title: str,
     description: str,
-    status: ServiceStatus,
+    status: ServiceStatus | None,
     **values: object,
 ) -> bytes:
     return _render(

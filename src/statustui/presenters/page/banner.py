@@ -40,7 +40,7 @@ class Banner:
     """The top of the page.
 
     Attributes:
-        status: whose colour and sign it carries.
+        status: whose colour and sign it carries, None while there is nothing to speak of.
         headline: the sentence that counts.
         lead: which services, or what was last; may be empty.
         lead_code: the incident that the lead speaks of, if it does.
@@ -53,7 +53,7 @@ class Banner:
         promise: what comes next, None when nothing is announced.
     """
 
-    status: ServiceStatus
+    status: ServiceStatus | None
     headline: str
     lead: str
     lead_code: str | None
@@ -91,7 +91,7 @@ def banner(page: PublicPage, now: datetime) -> Banner:
     posted = [update.created_at for incident in open_incidents for update in incident.updates]
     updated = max(posted, default=None)
     return Banner(
-        status=status,
+        status=status if page.services else None,
         headline=_headline(page, status),
         lead=lead,
         lead_code=lead_code,
