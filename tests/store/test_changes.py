@@ -17,7 +17,6 @@ from statustui.store.changes import (
     ChangeListener,
     Resync,
     Subscription,
-    hears_announcements,
     parse_payload,
 )
 from statustui.store.connection import ConnectionTarget
@@ -227,10 +226,6 @@ async def test_a_reader_nobody_holds_is_forgotten(database: Database) -> None:
         assert len(listener._subscriptions) == 1
         del subscription
         assert len(listener._subscriptions) == 0
-
-
-async def test_doctor_can_tell_whether_announcements_arrive(database: Database) -> None:
-    assert await hears_announcements(database.target("statustui_web"))
 
 
 async def test_the_schema_announces_what_the_listener_knows(database: Database) -> None:

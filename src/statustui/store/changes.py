@@ -25,7 +25,6 @@ from typing import Any, Self
 import asyncpg
 
 from statustui.domain.errors import DatabaseUnavailable
-from statustui.store import queries
 from statustui.store.connection import Connection, ConnectionTarget, connect, ping
 
 _LOG = logging.getLogger("statustui.changes")
@@ -56,7 +55,6 @@ _KEEPALIVE_SECONDS = 15.0
 _ANSWER_SECONDS = 5.0
 _FIRST_PAUSE_SECONDS = 0.1
 _LONGEST_PAUSE_SECONDS = 5.0
-_SQL = queries.load("session")
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,33 +281,3 @@ class ChangeListener:
     def _set_connected(self, connected: bool) -> None:
         self._connected = connected
         self._since = datetime.now(UTC)
-
-
-async def hears_announcements(target: ConnectionTarget, *, timeout_seconds: float = 2.0) -> bool:
-    """Whether an announcement reaches a listening connection: a pooler may swallow it silently.
-
-    Args:
-        target: connects as any role.
-        timeout_seconds: how long is waited for it.
-
-    Raises:
-        DatabaseUnavailable: no connection can be had.
-    """
-    heard = asyncio.Event()
-    probe = f"probe:{random.getrandbits(64):016x}"
-
-    def on_notice(_connection: Any, _process: int, _channel: str, payload: object) -> None:
-        if payload == probe:
-            heard.set()
-
-    connection = await connect(target)
-    try:
-        await connection.add_listener(CHANNEL, on_notice)
-        await connection.execute(_SQL["announce"], CHANNEL, probe)
-        async with asyncio.timeout(timeout_seconds):
-            await heard.wait()
-    except TimeoutError:
-        return False
-    finally:
-        connection.terminate()
-    return True

@@ -5,6 +5,3 @@ SELECT set_config('search_path', $1, false), set_config('statement_timeout', $2,
 
 -- name: ping
 SELECT 1
-
--- name: announce
-SELECT pg_notify($1, $2)

@@ -1,0 +1,257 @@
+"""Reads the first screen: every service with what its monitors say, and what is being worked on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import lru_cache
+from itertools import groupby
+from operator import itemgetter
+from uuid import UUID
+
+import asyncpg
+
+from statustui.domain import recent
+from statustui.domain.causes import find_causes
+from statustui.domain.readmodels import Board, IncidentSummary, ServiceRow
+from statustui.domain.status import ErrorKind, MonitorState, ServiceStatus
+from statustui.store import incidents, maintenance, organizations, queries
+from statustui.store.connection import Pool, PoolConnection, transaction
+
+_SQL = queries.load("board")
+
+_STATUS = {str(status): status for status in ServiceStatus}
+_STATE_RANK = {str(state): rank for rank, state in enumerate(MonitorState)}
+_PAUSED = MonitorState.PAUSED
+
+Strip = tuple[bytes, datetime | None]
+
+
+@dataclass(slots=True)
+class Said:
+    """What the monitors of one service say together."""
+
+    monitors: int = 0
+    paused: int = 0
+    paused_until: datetime | None = None
+    state: str | None = None
+    error_kind: ErrorKind | None = None
+    reason: str = ""
+    monitor: str = ""
+    limit_ms: int | None = None
+    flips: int = 0
+    regions_down: int = 0
+    regions_looked: int = 0
+    looked_at: datetime | None = None
+    strip: Strip = (b"", None)
+    tags: list[str] = field(default_factory=list)
+
+
+_NOTHING_SAID = Said()
+
+
+async def load_board(pool: Pool, org_id: int) -> Board:
+    """Everything the first screen shows."""
+    async with transaction(pool, isolation="repeatable_read", readonly=True) as connection:
+        organization = await organizations.organization_row(connection, org_id)
+        open_and_recent = await incidents.load_open_and_recent(connection, org_id)
+        services = await load_services(connection, org_id, open_and_recent)
+        return Board(
+            organization=organizations.organization(organization),
+            operator=organization["operator"],
+            read_at=organization["read_at"],
+            services=services,
+            incidents=open_and_recent,
+            pages=await organizations.pages(connection, org_id),
+            maintenance=await maintenance.load_windows(connection, org_id),
+            watch=await organizations.watch(connection),
+            silenced=count_silenced(services, open_and_recent, organization["read_at"]),
+        )
+
+
+async def load_services(
+    connection: PoolConnection,
+    org_id: int,
+    incident_summaries: Sequence[IncidentSummary],
+    only: Sequence[UUID] | None = None,
+) -> tuple[ServiceRow, ...]:
+    """All services in their order, or only some.
+
+    Args:
+        connection: inside a transaction.
+        org_id: the organization.
+        incident_summaries: those that are open; others do no harm.
+        only: ids; causes are found among these alone. None for all.
+    """
+    rows = await connection.fetch(_SQL["load_services"], org_id, only)
+    depends_on: dict[UUID, tuple[UUID, ...]] = {
+        service: tuple(row["depends_on_id"] for row in group)
+        for service, group in groupby(
+            await connection.fetch(_SQL["load_dependencies"], org_id), itemgetter("service_id")
+        )
+    }
+    said = {
+        service: put_together(group)
+        for service, group in groupby(
+            await connection.fetch(_SQL["load_states"], org_id, only), itemgetter("service_id")
+        )
+    }
+    maintained = {
+        row["service_id"] for row in await connection.fetch(_SQL["load_maintained"], org_id)
+    }
+    statuses: dict[UUID, ServiceStatus] = {
+        row["id"]: _STATUS[row["current_status"]] for row in rows
+    }
+    causes = find_causes(statuses, depends_on)
+    concerned = incidents_by_service(incident_summaries)
+    return tuple(
+        _service(
+            row,
+            said.get(row["id"], _NOTHING_SAID),
+            depends_on.get(row["id"], ()),
+            causes.get(row["id"]),
+            concerned.get(row["id"]),
+            row["id"] in maintained,
+        )
+        for row in rows
+    )
+
+
+async def find_neighbours(connection: PoolConnection, org_id: int, service_id: UUID) -> list[UUID]:
+    """A service, everything it needs however far down, and what needs it directly."""
+    rows = await connection.fetch(_SQL["find_neighbours"], org_id, service_id)
+    return [row["id"] for row in rows]
+
+
+def incidents_by_service(
+    summaries: Iterable[IncidentSummary],
+) -> Mapping[UUID, IncidentSummary]:
+    """The most severe open incident of each service; the older one of equals."""
+    worst: dict[UUID, IncidentSummary] = {}
+    for summary in summaries:
+        if not summary.status.is_open:
+            continue
+        for service in summary.services:
+            known = worst.get(service.id)
+            if known is None or _urgency(summary) > _urgency(known):
+                worst[service.id] = summary
+    return worst
+
+
+def _urgency(summary: IncidentSummary) -> tuple[int, float]:
+    return summary.impact.severity, -summary.started_at.timestamp()
+
+
+def put_together(rows: Iterable[asyncpg.Record]) -> Said:
+    """What the rows of `load_states` for one service say together."""
+    said = Said()
+    strips: list[Strip] = []
+    rank = len(_STATE_RANK)
+    for _, regions in groupby(rows, itemgetter("monitor")):
+        said.monitors += 1
+        worst = False
+        for first, row in enumerate(regions):
+            if first == 0:
+                paused = row["is_paused"]
+                if row["tags"]:
+                    said.tags.extend(tag for tag in row["tags"] if tag not in said.tags)
+                if paused:
+                    said.paused += 1
+                    until = row["paused_until"]
+                    if until and (said.paused_until is None or until > said.paused_until):
+                        said.paused_until = until
+                else:
+                    state = row["state"] or "unknown"
+                    worst = _STATE_RANK[state] < rank and state != _PAUSED
+                    if worst:
+                        rank = _STATE_RANK[state]
+                        _take_worst(said, row, state)
+            if row["recent_until"] is not None:
+                strips.append((row["recent"], row["recent_until"]))
+                checked = row["last_checked_at"]
+                if checked and (said.looked_at is None or checked > said.looked_at):
+                    said.looked_at = checked
+            if worst and row["region_state"] is not None:
+                said.regions_looked += row["region_state"] != "unknown"
+                said.regions_down += row["region_state"] == "down"
+                said.flips = max(said.flips, row["flips"])
+    said.strip = strips[0] if len(strips) == 1 else _combine(tuple(strips))
+    return said
+
+
+def _take_worst(said: Said, row: asyncpg.Record, state: str) -> None:
+    said.state = state
+    said.monitor = row["name"]
+    said.error_kind = ErrorKind(row["error_kind"]) if row["error_kind"] else None
+    said.reason = row["reason"] or ""
+    said.limit_ms = row["degraded_after_ms"]
+    said.regions_down = said.regions_looked = said.flips = 0
+
+
+@lru_cache(maxsize=16_384)
+def _combine(strips: tuple[Strip, ...]) -> Strip:
+    # Strips change once a minute, boards are read several times a second while things happen.
+    return recent.combine(strips)
+
+
+def _service(
+    row: asyncpg.Record,
+    said: Said,
+    depends_on: tuple[UUID, ...],
+    cause: UUID | None,
+    incident: IncidentSummary | None,
+    in_maintenance: bool,
+) -> ServiceRow:
+    strip, until = said.strip
+    silenced = said.paused_until
+    if incident is not None and incident.snoozed_until is not None:
+        silenced = max(silenced or incident.snoozed_until, incident.snoozed_until)
+    return ServiceRow(
+        id=row["id"],
+        name=row["name"],
+        group_name=row["group_name"],
+        description=row["description"],
+        display_order=row["display_order"],
+        is_visible=row["is_visible"],
+        status=_STATUS[row["current_status"]],
+        public_status=_STATUS[row["public_status"]],
+        status_since=row["status_since"],
+        pinned_status=_STATUS[row["pinned_status"]] if row["pinned_status"] else None,
+        monitor_state=MonitorState(said.state) if said.state else None,
+        error_kind=said.error_kind,
+        reason=said.reason,
+        reason_monitor=said.monitor,
+        depends_on=depends_on,
+        cause_id=cause,
+        incident_code=incident.code if incident else None,
+        recent=strip,
+        recent_until=until,
+        monitors=said.monitors,
+        paused=said.paused,
+        silenced_until=silenced,
+        regions_down=said.regions_down,
+        regions_looked=said.regions_looked,
+        flips=said.flips,
+        limit_ms=said.limit_ms,
+        last_looked_at=said.looked_at,
+        in_maintenance=in_maintenance,
+        tags=tuple(said.tags),
+    )
+
+
+def count_silenced(
+    services: Iterable[ServiceRow], summaries: Iterable[IncidentSummary], at: datetime
+) -> int:
+    """How many services are quiet for some reason; each counts once."""
+    snoozed = {
+        service.id
+        for summary in summaries
+        if summary.status.is_open and summary.snoozed_until and summary.snoozed_until > at
+        for service in summary.services
+    }
+    return sum(
+        1
+        for service in services
+        if service.paused or service.in_maintenance or service.id in snoozed
+    )
