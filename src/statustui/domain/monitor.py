@@ -207,6 +207,19 @@ def target_of(config: CheckConfig) -> str:
             assert_never(config)
 
 
+def host_of(config: CheckConfig) -> str:
+    """Whom a look burdens: the host, the resolver; looks at one of them are bounded together."""
+    match config:
+        case HttpConfig():
+            return urlsplit(config.url).netloc.rpartition("@")[2].lower()
+        case TcpConfig() | PingConfig():
+            return config.host.lower()
+        case DnsConfig():
+            return config.resolver or "the system's resolver"
+        case _:
+            assert_never(config)
+
+
 # -- reading ---------------------------------------------------------------------------------------
 
 _MONITOR_KEYS = (

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Protocol
 
 from statustui.domain.decision import Decision, Memory, WatchedMonitor
-from statustui.domain.monitor import MonitorSpec, parse_config
+from statustui.domain.monitor import CheckConfig, MonitorSpec, parse_config
 from statustui.domain.scheduling import Timetable
 from statustui.domain.status import CheckStatus, ErrorKind, MonitorState, MonitorType
 from statustui.domain.verdict import VerdictState
@@ -41,7 +42,7 @@ def read_monitor(row: Row, region: int) -> WatchedMonitor:
     spec = MonitorSpec(
         name=row["name"],
         type=monitor_type,
-        config=parse_config(monitor_type, json.loads(row["config"])),
+        config=_read_config(monitor_type, row["config"]),
         interval_seconds=row["interval_seconds"],
         timeout_ms=row["timeout_ms"],
         failure_threshold=row["failure_threshold"],
@@ -70,6 +71,12 @@ def read_monitor(row: Row, region: int) -> WatchedMonitor:
         paused_until=row["paused_until"],
         run_requested_at=row["run_requested_at"],
     )
+
+
+@lru_cache(maxsize=50_000)
+def _read_config(monitor_type: MonitorType, text: str) -> CheckConfig:
+    """Remembered, because thousands of monitors are read again whenever one of them is edited."""
+    return parse_config(monitor_type, json.loads(text))
 
 
 def read_memory(row: Row) -> Memory:

@@ -1,0 +1,50 @@
+"""Does what is due by the clock and not by a check: posts, windows, recoveries, partitions."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from statustui.domain.errors import DatabaseUnavailable, StatustuiError
+from statustui.engine.clock import Clock
+from statustui.store.engine import EngineStore, Lease, LeaseLost
+
+_LOG = logging.getLogger("statustui.engine")
+
+TICK_SECONDS = 1.0
+_HOUSE_SECONDS = 3_600.0
+
+
+async def keep_time(store: EngineStore, clock: Clock, held: Callable[[], Lease | None]) -> None:
+    """Ticks until cancelled: every second what is due, every hour what is to be kept ready.
+
+    A tick that the database refuses is tried again a second later; it changes nothing by halves.
+
+    Args:
+        store: the database.
+        clock: the time.
+        held: the lease at that moment; without it only the posts of people are applied.
+    """
+    house_in = 0.0
+    troubled = False
+    while True:
+        try:
+            if house_in <= 0:
+                await store.keep_house()
+                house_in = _HOUSE_SECONDS
+            await store.apply_due_posts()
+            lease = held()
+            if lease is not None:
+                await store.tick(lease, clock.now())
+            troubled = False
+        except LeaseLost:
+            _LOG.debug("a tick was refused: the lease is another's")
+        except DatabaseUnavailable as error:
+            if not troubled:
+                _LOG.warning("what is due waits: %s", error.message)
+            troubled = True
+        except StatustuiError as error:
+            _LOG.error("what is due could not be done: %s", error.message)
+        await asyncio.sleep(TICK_SECONDS)
+        house_in -= TICK_SECONDS
