@@ -81,7 +81,7 @@ async def run_world(settings: Settings, *, until: int | None) -> int:
     Returns:
         The exit code.
     """
-    from statustui.demo.seed import prepare_world
+    from statustui.demo.seed import imagine_past, prepare_world
     from statustui.demo.targets import DemoTargets
 
     stop = asyncio.Event()
@@ -90,9 +90,11 @@ async def run_world(settings: Settings, *, until: int | None) -> int:
         asyncio.get_running_loop().add_reader(until, stop.set)
     targets = DemoTargets()
     await targets.start()
+    # Ninety days take a second to imagine; the database takes as long to start.
+    past = asyncio.ensure_future(asyncio.to_thread(imagine_past, targets))
     try:
         async with open_database(settings) as database:
-            await prepare_world(admin_target(database), embedded_operator(), targets)
+            await prepare_world(admin_target(database), embedded_operator(), targets, past)
 
             def ready(page: str) -> None:
                 sys.stdout.write(f"{_READY}{page}/s/demo\n")
