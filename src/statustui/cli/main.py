@@ -23,7 +23,12 @@ from statustui.cli import (
     database,
     demo,
     doctor,
+    incident,
+    mark,
+    monitor,
     serve,
+    service,
+    status,
 )
 from statustui.domain.errors import StatustuiError
 
@@ -47,8 +52,11 @@ def build() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(_root)
-    for module in (serve, demo, doctor, check):
+    for module in (serve, demo, doctor, status, check, mark):
         module.register(app)
+    app.add_typer(service.app, name="service")
+    app.add_typer(monitor.app, name="monitor")
+    app.add_typer(incident.app, name="incident")
     database.register(app)
     return app
 

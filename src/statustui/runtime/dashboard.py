@@ -7,8 +7,10 @@ import contextlib
 import os
 import signal
 import sys
+from collections.abc import AsyncIterator
 
-from statustui.domain.errors import StatustuiError
+from statustui.domain.errors import DatabaseUnavailable
+from statustui.presenters import plain
 from statustui.runtime import registry
 from statustui.runtime.database import (
     Database,
@@ -107,27 +109,39 @@ def _end(settings: Settings, pid: int) -> None:
         os.kill(pid, signal.SIGTERM)
 
 
-async def _plain(settings: Settings, *, no_watch: bool) -> int:
-    from statustui.presenters import plain
+async def follow(settings: Settings) -> AsyncIterator[str]:
+    """Everything that changes from now on, one line each, until the iteration is ended.
 
+    Args:
+        settings: all settings.
+
+    Yields:
+        Sentences without line breaks; an unreachable database is one of them.
+    """
+    async with open_database(settings) as database, operator_store(database) as store:
+        organization = await choose_organization(store, settings.org)
+        async with ChangeListener(database.operator) as listener:
+            board = await store.load_board(organization.id)
+            async for _ in listener.subscribe(organization.channel_key):
+                try:
+                    fresh = await store.load_board(organization.id)
+                except DatabaseUnavailable as error:
+                    yield error.message
+                    continue
+                for line in plain.change_lines(board, fresh):
+                    yield line
+                board = fresh
+
+
+async def _plain(settings: Settings, *, no_watch: bool) -> int:
     async with open_database(settings) as database, operator_store(database) as store:
         organization = await choose_organization(store, settings.org)
         started = await _watch(settings, database, no_watch=no_watch)
-        if started.note:
-            sys.stdout.write(started.note + "\n")
-        async with ChangeListener(database.operator) as listener:
-            board = await store.load_board(organization.id)
-            sys.stdout.write("\n".join(plain.board_lines(board)) + "\n")
-            sys.stdout.flush()
-            async for _ in listener.subscribe():
-                try:
-                    fresh = await store.load_board(organization.id)
-                except StatustuiError as error:
-                    sys.stdout.write(f"{error.message}\n")
-                    sys.stdout.flush()
-                    continue
-                for line in plain.change_lines(board, fresh):
-                    sys.stdout.write(line + "\n")
-                sys.stdout.flush()
-                board = fresh
+        board = await store.load_board(organization.id)
+    for line in [*([started.note] if started.note else []), *plain.board_lines(board)]:
+        sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+    async for line in follow(settings):
+        sys.stdout.write(line + "\n")
+        sys.stdout.flush()
     return 0

@@ -90,18 +90,7 @@ async def monitor_spec(settings: Settings, name: str) -> MonitorSpec:
     """
     async with operator_session(settings) as (store, organization):
         row = await store.find_monitor(organization.id, name)
-        return parse_monitor(
-            {
-                "name": row.name,
-                "type": row.type.value,
-                "interval": row.interval_seconds,
-                "timeout_ms": row.timeout_ms,
-                "degraded_after_ms": row.degraded_after_ms,
-                "config": dict(row.config),
-                "conditions": list(row.conditions),
-                "degraded_conditions": list(row.degraded_conditions),
-            }
-        )
+        return await store.load_monitor_spec(organization.id, row.id)
 
 
 async def look_once(spec: MonitorSpec, *, at: datetime) -> tuple[Observation, CheckResult]:

@@ -180,7 +180,7 @@ async def run(
             web_changes = await stack.enter_async_context(ChangeListener(database.web))
 
             def health() -> Health:
-                return Health(database=engine_changes.connected, engine=engine.status())
+                return Health(database=engine_changes.connected, engine=engine.status().state)
 
             web = WebService(PublicStore(web_pool), web_changes, settings.web, health)
             await web.start()
