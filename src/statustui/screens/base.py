@@ -17,6 +17,7 @@ from uuid import UUID
 from textual import events
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
+from textual.strip import Strip
 from textual.timer import Timer
 
 from statustui.domain.errors import Conflict, DatabaseUnavailable, Forbidden, StatustuiError
@@ -34,7 +35,6 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 MESSAGE_SECONDS = 6.0
-BIND = Binding
 
 
 class Dashboard(Protocol):
@@ -143,6 +143,10 @@ class BaseScreen(Screen[R]):
         """The present moment on the database's clock."""
         return self.dashboard.now()
 
+    def strips(self) -> list[Strip]:
+        """What is on the screen at this moment, line by line."""
+        return self._compositor.render_strips()
+
     # What screens override
 
     def hints(self) -> Sequence[KeyHint]:
@@ -219,6 +223,12 @@ class BaseScreen(Screen[R]):
         self._quiet()
         if chosen is not None:
             chosen.do()
+
+    def on_screen_resume(self) -> None:
+        """Catch up with what changed while another screen was in front."""
+        if self.is_mounted and self.board is not None:
+            self.refresh_for(None)
+            self.show_keys()
 
     # Doing
 

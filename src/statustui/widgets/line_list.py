@@ -20,6 +20,7 @@ from textual.widget import Widget
 from statustui import palette
 from statustui.presenters.columns import Column
 from statustui.presenters.line import Line, cell_width
+from statustui.widgets.lines import changed_span
 from statustui.widgets.painting import painter_of, place
 
 T = TypeVar("T")
@@ -35,7 +36,6 @@ class Row(Generic[T]):
         key: tells it from all others, and stays the same while the row changes.
         value: what is drawn.
         is_selectable: False for headings; headings go while the list is filtered or sorted.
-        is_summary: a row that stands for others ("37 services"); it goes while filtered too.
     """
 
     key: Hashable
@@ -93,7 +93,7 @@ class LineList(Widget, Generic[T], can_focus=True):
         super().__init__(id=id)
         self._columns_for = columns
         self._draw = draw
-        self._has_heading = has_heading
+        self.has_heading = has_heading
         self._names_hidden = names_hidden
         self._columns: tuple[Column, ...] = ()
         self._all: tuple[Row[T], ...] = ()
@@ -200,6 +200,12 @@ class LineList(Widget, Generic[T], can_focus=True):
         self._marks.clear()
         self._repaint()
 
+    def lay_out_again(self) -> None:
+        """Ask for the columns again; for lists that have several sets of them."""
+        self._columns = tuple(self._columns_for(self.size.width))
+        self._shown.clear()
+        self.refresh()
+
     def redraw(self) -> None:
         """Draw all rows again and repaint the cells that differ; for what depends on the time."""
         self._repaint()
@@ -291,7 +297,7 @@ class LineList(Widget, Generic[T], can_focus=True):
 
     def _line(self, y: int) -> Line:
         width = self.size.width
-        if self._has_heading and y == 0:
+        if self.has_heading and y == 0:
             return place(
                 [
                     (
@@ -331,11 +337,12 @@ class LineList(Widget, Generic[T], can_focus=True):
                     content = ((" " * room, "text"), *content)
             pieces.append((column.start, column.width, content))
         for name, content in cells.items():
-            # "*service" starts where that column starts and runs to the end of the row.
+            # "*service" starts where that column starts and runs on to the next cell.
             if name.startswith("*"):
                 start = next((c.start for c in self._columns if c.name == name[1:]), None)
                 if start is not None:
-                    pieces.append((start, width - start, content))
+                    after = (at for at, *_ in pieces if at > start)
+                    pieces.append((start, min(after, default=width + 1) - 1 - start, content))
         line = place(sorted(pieces, key=lambda piece: piece[0]), width)
         if ground == "bg":
             return line
@@ -345,8 +352,6 @@ class LineList(Widget, Generic[T], can_focus=True):
 
     def _repaint(self) -> None:
         """Compare what is on the screen with what belongs there, and refresh the difference."""
-        from statustui.widgets.lines import changed_span
-
         if not self._shown:
             self.refresh()
             return
@@ -421,7 +426,7 @@ class LineList(Widget, Generic[T], can_focus=True):
             self._top = 0
 
     def _body_height(self) -> int:
-        return max(1, self.size.height - (1 if self._has_heading else 0))
+        return max(1, self.size.height - (1 if self.has_heading else 0))
 
     def _room(self, top: int) -> int:
         """How many rows are shown from a top row on."""
@@ -439,7 +444,7 @@ class LineList(Widget, Generic[T], can_focus=True):
         return sum(row.is_selectable for row in below) or len(below)
 
     def _place_at(self, y: int) -> int | None:
-        line = y - (1 if self._has_heading else 0)
+        line = y - (1 if self.has_heading else 0)
         if line < 0 or line >= self._room(self._top):
             return None
         at = self._top + line

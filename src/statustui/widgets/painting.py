@@ -117,3 +117,40 @@ class _Painted(Protocol):
 def painter_of(widget: Widget) -> Painter:
     """The painter of the application that a widget stands in."""
     return cast(_Painted, widget.app).painter
+
+
+_FULL_COLOR = ("256color", "direct", "truecolor", "kitty", "ghostty", "alacritty", "foot", "wezterm")
+_FEW_GLYPHS = ("linux", "vt100", "vt102", "vt220", "ansi", "cons25")
+
+
+def choose_palette(
+    wanted: str, *, term: str, colorterm: str, no_color: bool
+) -> Palette:
+    """The palette for a terminal.
+
+    Args:
+        wanted: the setting: `auto`, or the name of a palette. `NO_COLOR` is stronger.
+        term, colorterm: what the environment calls the terminal.
+        no_color: whether the environment asks for no colour.
+    """
+    if no_color:
+        return palette.MONO
+    if wanted != "auto":
+        return palette.PALETTES[wanted]
+    if colorterm.casefold() in ("truecolor", "24bit") or any(part in term for part in _FULL_COLOR):
+        return palette.DARK
+    return palette.ANSI
+
+
+def choose_ascii(wanted: str, *, term: str, locale: str) -> bool:
+    """Whether the program's glyphs are replaced by ASCII.
+
+    Args:
+        wanted: the setting: `auto`, `unicode` or `ascii`.
+        term: what the environment calls the terminal: a console's font has few glyphs.
+        locale: the environment's locale, which says whether the terminal reads UTF-8.
+    """
+    if wanted != "auto":
+        return wanted == "ascii"
+    named = locale.casefold().replace("-", "")
+    return term in _FEW_GLYPHS or "utf8" not in named
