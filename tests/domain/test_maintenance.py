@@ -1,0 +1,135 @@
+"""Windows recur in local time, and stay as long as they were announced."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from statustui.domain.errors import ValidationFailed
+from statustui.domain.maintenance import Occurrence, expand, next_occurrence, read_rule
+
+_BERLIN = ZoneInfo("Europe/Berlin")
+
+
+def _local(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=_BERLIN).astimezone(UTC)
+
+
+def test_a_weekly_window_keeps_its_hour_across_daylight_saving() -> None:
+    start = _local("2027-03-14T02:00")
+    found = expand(start, start + timedelta(hours=3), "FREQ=WEEKLY;BYDAY=SU", _BERLIN, after=start)
+    three = list(islice(found, 4))
+    assert [each.starts_at.astimezone(_BERLIN).hour for each in three] == [2, 2, 3, 2]
+    # On 28 March 02:00 does not exist; the window begins when the clocks have gone forward.
+    assert {each.ends_at - each.starts_at for each in three} == {timedelta(hours=3)}
+
+
+def test_a_window_over_the_night_the_clocks_go_back_is_not_longer() -> None:
+    start = _local("2027-10-24T01:00")
+    found = expand(start, start + timedelta(hours=3), "FREQ=WEEKLY", _BERLIN, after=start)
+    second = list(islice(found, 2))[1]
+    assert second.starts_at == _local("2027-10-31T01:00")
+    assert second.ends_at.astimezone(_BERLIN).hour == 3  # 1:00, 2:00, 2:00 again, 3:00
+
+
+def test_leap_days_and_exceptions() -> None:
+    start = datetime(2028, 2, 29, 12, tzinfo=UTC)
+    end = start + timedelta(hours=1)
+    following = next_occurrence(start, end, "FREQ=YEARLY", ZoneInfo("UTC"), after=start)
+    assert following is not None
+    assert following.starts_at == datetime(2032, 2, 29, 12, tzinfo=UTC)
+    skipped = next_occurrence(
+        start,
+        end,
+        "FREQ=DAILY",
+        ZoneInfo("UTC"),
+        after=start,
+        exceptions=[start + timedelta(days=1)],
+    )
+    assert skipped == Occurrence(start + timedelta(days=2), end + timedelta(days=2))
+
+
+@pytest.mark.parametrize(
+    ("rule", "count"),
+    [
+        ("FREQ=DAILY;COUNT=3", 3),
+        ("FREQ=DAILY;UNTIL=20270103", 3),
+        ("FREQ=DAILY;UNTIL=20270103T010000", 3),
+        ("FREQ=DAILY;UNTIL=20270102T235959Z", 2),
+        ("FREQ=DAILY;UNTIL=20270103T000000Z", 3),
+        (None, 1),
+    ],
+)
+def test_rules_that_end(rule: str | None, count: int) -> None:
+    start = _local("2027-01-01T01:00")
+    found = expand(start, start + timedelta(hours=1), rule, _BERLIN, after=start)
+    assert len(list(found)) == count
+
+
+def test_a_window_under_way_is_found_and_one_that_is_over_is_not() -> None:
+    start = datetime(2027, 1, 1, 1, tzinfo=UTC)
+    end = start + timedelta(hours=1)
+    utc = ZoneInfo("UTC")
+    inside = next(expand(start, end, "FREQ=DAILY", utc, after=start + timedelta(minutes=59)))
+    assert inside.starts_at == start
+    after = next(expand(start, end, "FREQ=DAILY", utc, after=end))
+    assert after.starts_at == start + timedelta(days=1)
+    assert next_occurrence(start, end, None, utc, after=start) is None
+    assert list(expand(start, end, None, utc, after=end)) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "rule"),
+    [
+        ("FREQ=WEEKLY;BYDAY=SU", "FREQ=WEEKLY;BYDAY=SU"),
+        (" rrule:freq=monthly; byday=1mo ", "FREQ=MONTHLY;BYDAY=1MO"),
+    ],
+)
+def test_rules_are_read(text: str, rule: str) -> None:
+    assert read_rule(text) == rule
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "is not like"),
+        ("FREQ", "is not like"),
+        ("FREQ=HOURLY", "must be one of DAILY"),
+        ("BYDAY=MO", "must be one of DAILY"),
+        ("FREQ=WEEKLY;BYDAYS=MO", "did you mean BYDAY"),
+        ("FREQ=WEEKLY;FREQ=DAILY", "twice"),
+        ("FREQ=WEEKLY;BYDAY=XX", "not a recurrence rule"),
+        ("FREQ=WEEKLY;INTERVAL=x", "not a recurrence rule"),
+        ("FREQ=DAILY;COUNT=1;UNTIL=20270101", "not by both"),
+        ("FREQ=DAILY\nEXDATE=20270101", "must be one of"),
+        ("DTSTART=20270101;FREQ=DAILY", "no part of"),
+    ],
+)
+def test_rules_are_refused(text: str, message: str) -> None:
+    with pytest.raises(ValidationFailed, match=message):
+        read_rule(text)
+
+
+@given(
+    st.integers(0, 1_000_000),
+    st.sampled_from(["FREQ=DAILY", "FREQ=WEEKLY;BYDAY=SU,WE", "FREQ=MONTHLY;BYMONTHDAY=31"]),
+    st.integers(1, 600),
+    st.integers(0, 600),
+)
+def test_occurrences_come_in_order_and_keep_their_length(
+    offset: int, rule: str, minutes: int, days: int
+) -> None:
+    start = datetime(2027, 1, 1, tzinfo=UTC) + timedelta(minutes=offset)
+    duration = timedelta(minutes=minutes)
+    after = start + timedelta(days=days)
+    found = list(islice(expand(start, start + duration, rule, _BERLIN, after=after), 5))
+    assert found
+    for each in found:
+        assert each.ends_at - each.starts_at == duration
+        assert each.ends_at > after
+    assert [each.starts_at for each in found] == sorted({each.starts_at for each in found})
