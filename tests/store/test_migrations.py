@@ -33,16 +33,16 @@ ALL = tuple(migration.name for migration in migrate.available())
 
 @pytest.fixture(scope="module", params=["pg18", "pg15"])
 def private_server(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest, databases_folder: Path, worker_id: str
 ) -> Iterator[DatabaseServer]:
     """A server of this module's own, because roles belong to a whole server."""
     if request.param == "pg18":
-        with embedded_database_server(tmp_path_factory.mktemp("private")) as embedded:
+        with embedded_database_server(databases_folder, f"private-{worker_id}") as embedded:
             yield embedded
         return
     if not has_distribution_15():
         pytest.skip("PostgreSQL 15 of the distribution is not installed")
-    with distribution_database_server() as distribution:
+    with distribution_database_server(databases_folder, f"private-{worker_id}") as distribution:
         yield distribution
 
 
@@ -261,6 +261,32 @@ async def test_passwords_travel_as_verifiers(bare: Server) -> None:
     assert stored == bootstrap.scram_verifier("quite-secret", salt=_decoded(salt))
     with pytest.raises(ValidationFailed):
         await initialise(connection, passwords={"statustui_web": "schlüssel"})
+
+
+async def test_two_databases_of_one_server_have_logins_of_their_own(bare: Server) -> None:
+    await bare.execute(
+        "CREATE ROLE chief LOGIN CREATEROLE",
+        "CREATE DATABASE one OWNER chief",
+        "CREATE DATABASE two OWNER chief",
+    )
+    for name in ("one", "two"):
+        chief = await bare.connect("chief", name)
+        logins = {
+            f"statustui_engine_{name}": "engine-secret",
+            f"statustui_web_{name}": "web-secret",
+        }
+        await initialise(chief, passwords=logins)
+        await initialise(chief, passwords=logins)
+        await bootstrap.create_organization(chief, name="Acme")
+    engine = await bare.connect("statustui_engine_two", "two")
+    assert await engine.fetchval("SELECT count(*) FROM statustui.organizations") == 1
+    web = await bare.connect("statustui_web_two", "two")
+    assert await web.fetchval("SELECT page_slug FROM statustui.public_pages") == "acme"
+    with pytest.raises(asyncpg.ReadOnlySQLTransactionError):
+        await web.execute("CREATE TEMP TABLE mine (a int)")
+    for login in ("statustui_owner", "statustui_engineer", "walter"):
+        with pytest.raises(ValidationFailed):
+            await initialise(chief, passwords={login: "x"})
 
 
 def _decoded(text: str) -> bytes:

@@ -150,15 +150,21 @@ async def initialise(
             create schemas in the database.
         operator: a role to create as the first person's login (on the embedded server, where the
             connected role is the server's own); None: the connected role is the first person.
-        passwords: by role, for servers that ask for passwords; a verifier is sent, never the
-            password. The roles belong to the whole server, and so do their passwords.
+        passwords: by login, for servers that ask for passwords; a verifier is sent, never the
+            password. A login is one of the program's roles, or such a role's name with an ending
+            of the caller's ("statustui_engine_3f9a"), which makes a login of its own that is a
+            member of that role: roles belong to the whole server, and so do their passwords, so
+            two databases of one server need a login each.
 
     Raises:
         Forbidden: this role may not; the advice says who may, and what to run by hand.
         Conflict: an applied migration was edited, or the database is newer than this version.
-        ValidationFailed: a password has characters outside printable ASCII.
+        ValidationFailed: a password has characters outside printable ASCII, or a login is none of
+            the program's.
         DatabaseUnavailable: the connection was lost.
     """
+    for login in passwords or {}:
+        _role_of(login)
     verifiers = {role: scram_verifier(word) for role, word in (passwords or {}).items()}
     with translated():
         facts = await _load_facts(connection)
@@ -384,8 +390,15 @@ async def _prepare_server_once(
     await run("become_oneself")
     if facts.is_superuser or facts.database_owner == facts.role:
         await connection.execute(await connection.fetchval(_SQL["let_connect"]))
-    for role, verifier in verifiers.items():
-        await connection.execute(await connection.fetchval(_SQL["set_verifier"], role, verifier))
+    for login, verifier in verifiers.items():
+        role = _role_of(login)
+        if role != login:
+            make = await connection.fetchval(_SQL["make_program_login"], login, role)
+            if make is not None:
+                await connection.execute(make)
+        await connection.execute(await connection.fetchval(_SQL["set_verifier"], login, verifier))
+    for statement in await connection.fetch(_SQL["keep_the_page_from_writing"]):
+        await connection.execute(statement["sql"])
     if OWNER in lent:
         await run("return_owner")
     if ROLEMAKER in lent:
@@ -395,6 +408,14 @@ async def _prepare_server_once(
     ):
         await connection.execute(await connection.fetchval(_SQL["join_operators"]))
     return created
+
+
+def _role_of(login: str) -> str:
+    """The program's role that a login has the rights of."""
+    for role in (ENGINE, WEB):
+        if login == role or (login.startswith(f"{role}_") and len(login) <= 63):
+            return role
+    raise ValidationFailed(f"{login} is no login of the program")
 
 
 async def _run(connection: asyncpg.Connection, name: str) -> None:

@@ -183,6 +183,20 @@ SELECT format('GRANT statustui_operator TO %I', session_user)
 -- name: set_verifier
 SELECT format('ALTER ROLE %I PASSWORD %L', $1::text, $2::text)
 
+-- name: make_program_login
+SELECT format('CREATE ROLE %I LOGIN IN ROLE %I', $1::text, $2::text)
+WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = $1::text)
+
+-- A setting of a role is not inherited, so every login of the page gets it. It is a second lock: the
+-- page's role has no right to write anything in the first place.
+-- name: keep_the_page_from_writing
+SELECT format('ALTER ROLE %I SET default_transaction_read_only = on', r.rolname) AS sql
+FROM pg_roles r
+WHERE (r.rolname = 'statustui_web' OR r.rolname LIKE 'statustui\_web\_%')
+  AND NOT EXISTS (SELECT FROM pg_db_role_setting s
+                  WHERE s.setrole = r.oid AND s.setdatabase = 0
+                    AND 'default_transaction_read_only=on' = ANY (s.setconfig))
+
 -- name: make_login
 SELECT statustui_logins.make_login($1, NULL)
 

@@ -5,6 +5,7 @@ CREATE ROLE statustui_rolemaker NOLOGIN CREATEROLE;
 CREATE ROLE statustui_operator NOLOGIN;
 CREATE ROLE statustui_engine LOGIN;
 CREATE ROLE statustui_web LOGIN;
+ALTER ROLE statustui_web SET default_transaction_read_only = on;
 GRANT statustui_operator TO statustui_rolemaker WITH ADMIN OPTION;
 GRANT statustui_operator TO :person;
 -- For the time of `statustui init` and of upgrades only; revoke both afterwards.
