@@ -15,6 +15,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from statustui.domain.errors import Problem, ValidationFailed
+from statustui.domain.posting import TakenBack
 from statustui.domain.readmodels import Draft, IncidentSummary, ServiceRow
 from statustui.domain.status import Impact, IncidentStatus, ServiceStatus
 from statustui.domain.text import clean, nearest, parse_duration
@@ -398,3 +399,25 @@ def is_worth_keeping(fields: Mapping[str, str], opened_with: Mapping[str, str]) 
         fields.get(name, "").strip() != opened_with.get(name, "").strip()
         for name in {*fields, *opened_with}
     )
+
+
+def taken_back_fields(taken: TakenBack, zone: tzinfo) -> dict[str, str]:
+    """What the fields hold for a post that was taken back."""
+    promised = taken.next_update_by
+    fields = {
+        Field.STATUS.value: taken.status.value,
+        Field.TEXT.value: taken.message,
+        Field.NEXT_BY.value: clock.clock(promised, zone) if promised is not None else "",
+    }
+    if taken.title:
+        fields[Field.TITLE.value] = taken.title
+    return fields
+
+
+def after_other_words(draft_text: str, typed: str) -> str:
+    """A draft that arrived after somebody had begun to type: both are kept, the draft first."""
+    if not typed.strip() or typed.strip() == draft_text.strip():
+        return draft_text
+    if not draft_text.strip():
+        return typed
+    return f"{draft_text.rstrip()}\n\n{typed}"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 from itertools import pairwise
 
 from statustui.domain.readmodels import LatencyPoint
@@ -186,3 +186,34 @@ def _failures(
 def _usual_distance(points: Sequence[LatencyPoint]) -> timedelta:
     distances = [after.at - before.at for before, after in pairwise(points)]
     return sorted(distances)[len(distances) // 2] if distances else timedelta(hours=1)
+
+
+def value_ticks(highest_ms: float, most: int) -> tuple[float, ...]:
+    """Round values for the axis, from 0 to at least the highest.
+
+    Args:
+        highest_ms: the highest figure drawn; most: how many ticks at most, at least 2.
+    """
+    steps = [base * 10.0**power for power in range(-1, 6) for base in (1, 2, 5)]
+    step = next((each for each in steps if highest_ms / each <= max(1, most - 1)), steps[-1])
+    ticks = [0.0]
+    while ticks[-1] < highest_ms:
+        ticks.append(ticks[-1] + step)
+    return tuple(ticks)
+
+
+def time_ticks(chart_: Chart, zone: tzinfo, most: int) -> tuple[tuple[float, str], ...]:
+    """Where the time axis is labelled: hours since the start, and the clock or the day.
+
+    Args:
+        chart_: whose axis; zone: of the labels; most: how many at most, at least 2.
+    """
+    hours = (chart_.end - chart_.start) / timedelta(hours=1)
+    count = max(2, min(most, 7))
+    ticks: list[tuple[float, str]] = []
+    for number in range(count):
+        ahead = hours * number / (count - 1)
+        at = (chart_.start + timedelta(hours=ahead)).astimezone(zone)
+        text = at.strftime("%H:%M") if hours <= 24 else f"{at.day}.{at.month}."
+        ticks.append((ahead, text))
+    return tuple(ticks)

@@ -57,6 +57,7 @@ from statustui.presenters.page.incidents import incident_view
 NEW_CODE = "new"
 _NEW_ID = UUID(int=0)
 AFFECTED_MOST = 8
+UPDATES_MOST = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -356,10 +357,11 @@ def page_lines(page: PublicPage, code: str, now: datetime, width: int) -> tuple[
     """
     top = banner(page, now)
     lines: list[PageLine] = []
-    token = token_of(top.status)
+    status = top.status or ServiceStatus.OPERATIONAL
+    token = token_of(status)
     texts = wrap(top.headline, width - 2)
     for number, text in enumerate(texts):
-        sign = f"{glyph_of(top.status)} " if number == 0 else "  "
+        sign = f"{glyph_of(status)} " if number == 0 else "  "
         _add(lines, ((f"{sign}{text}", f"{token} b"),), f"headline:{top.headline}:{number}")
     for number, text in enumerate(wrap(top.lead, width - 2) if top.lead else ()):
         _add(lines, ((f"  {text}", "text"),), f"lead:{top.lead}:{number}")
@@ -399,18 +401,21 @@ def _incident_lines(incident: PublicIncident, now: datetime, width: int) -> list
     if not view.updates:
         _add(lines, (("no words yet", "muted"),), "no words")
         return lines
-    newest, update = incident.updates[0], view.updates[0]
-    said = f"{update.word}, {update.posted.text}, {update.source[:1].lower()}{update.source[1:]}"
-    for text in wrap(said, width):
-        _add(lines, ((text, "text"),), f"said:{newest.id}:{text}")
-    for number, text in enumerate(wrap(newest.message, width)):
-        _add(lines, ((text, "text"),), f"message:{newest.id}:{number}")
-    if view.promise:
-        for text in wrap(view.promise, width):
-            _add(lines, ((text, "text"),), f"promise:{text}")
-    if len(view.updates) > 1:
-        earlier = count_of(len(view.updates) - 1, "earlier update")
-        _add(lines, ((earlier, "muted"),), "earlier")
+    for number, (update, shown) in enumerate(
+        zip(incident.updates[:UPDATES_MOST], view.updates[:UPDATES_MOST], strict=True)
+    ):
+        source = f"{shown.source[:1].lower()}{shown.source[1:]}"
+        said = f"{shown.word}, {shown.posted.text}, {source}"
+        for row, text in enumerate(wrap(said, width)):
+            _add(lines, ((text, "text"),), f"said:{update.id}:{row}")
+        for row, text in enumerate(wrap(update.message, width)):
+            _add(lines, ((text, "text"),), f"message:{update.id}:{row}")
+        if number == 0 and view.promise:
+            for text in wrap(view.promise, width):
+                _add(lines, ((text, "text"),), f"promise:{text}")
+    earlier = len(view.updates) - UPDATES_MOST
+    if earlier > 0:
+        _add(lines, ((f"and {count_of(earlier, 'earlier update')}", "muted"),), "earlier")
     return lines
 
 
@@ -542,7 +547,7 @@ def _reaches_line(pages: Sequence[PageInfo], public_delay_seconds: int) -> Line:
     public = any(page.visibility is Visibility.PUBLIC for page in pages)
     who = "everyone who opens the page" if public else "those who hold a token of the page"
     after = f" after {public_delay_seconds} s" if public_delay_seconds else " at once"
-    return ((who, "text"), (after, "muted"), ("   no mail or webhook is set up", "muted"))
+    return ((who, "text"), (after, "muted"), ("   no mail, no webhooks", "muted"))
 
 
 def _still_true(said: str, failing: bool, written: Written) -> Line:
