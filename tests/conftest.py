@@ -18,6 +18,7 @@ from tests.support.databases import (
     drop_database,
     embedded_database_server,
     has_distribution_15,
+    run_folder,
 )
 
 _STORE_TESTS = Path(__file__).parent / "store"
@@ -34,25 +35,30 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 @pytest.fixture(scope="session")
-def run_folder(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
-    """A folder that all workers of this run share."""
+def databases_folder(
+    tmp_path_factory: pytest.TempPathFactory, worker_id: str, testrun_uid: str
+) -> Iterator[Path]:
+    """A folder for databases that all workers of this run share."""
     base = tmp_path_factory.getbasetemp()
-    return base if worker_id == "master" else base.parent
+    with run_folder(base if worker_id == "master" else base.parent, testrun_uid) as folder:
+        yield folder
 
 
 @pytest.fixture(scope="session")
-def embedded_server(run_folder: Path) -> Iterator[EmbeddedDatabaseServer]:
+def embedded_server(databases_folder: Path) -> Iterator[EmbeddedDatabaseServer]:
     """The run's embedded server, joined."""
-    with embedded_database_server(run_folder) as server:
+    with embedded_database_server(databases_folder) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
-def distribution_server() -> Iterator[DistributionDatabaseServer]:
+def distribution_server(
+    databases_folder: Path, worker_id: str
+) -> Iterator[DistributionDatabaseServer]:
     """The distribution's PostgreSQL 15, or a skip that says it is not there."""
     if not has_distribution_15():
         pytest.skip("PostgreSQL 15 of the distribution is not installed")
-    with distribution_database_server() as server:
+    with distribution_database_server(databases_folder, worker_id) as server:
         yield server
 
 

@@ -8,12 +8,11 @@ import os
 import pwd
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import IO, Any, Protocol
 
 import asyncpg
 
@@ -22,12 +21,17 @@ from statustui.store.connection import ConnectionTarget
 from statustui.store.embedded import EmbeddedServer
 from statustui.store.embedded_account import ServerAccount
 from statustui.store.embedded_binaries import run_program
+from statustui.store.embedded_leftovers import end_programs_in
 from statustui.store.embedded_process import Postmaster
 
 TEMPLATE = "statustui_template"
 DEBIAN_15 = Path("/usr/lib/postgresql/15/bin")
 
 # Nothing here outlives the run, so nothing waits for the disk.
+_MEMORY = Path("/dev/shm")
+_ENOUGH_BYTES = 3_000_000_000
+_PREFIX = "statustui-tests-"
+
 TEST_SETTINGS = {"max_connections": "300", "shared_buffers": "64MB"}
 
 
@@ -115,38 +119,87 @@ class Database:
 
 
 @contextmanager
-def embedded_database_server(folder: Path) -> Iterator[EmbeddedDatabaseServer]:
-    """Start or join the run's embedded server; whoever leaves last stops it and removes it."""
-    data_dir = folder / "embedded"
-    server = EmbeddedServer(data_dir, durable=False, extra_settings=TEST_SETTINGS)
-    asyncio.run(server.start())
-    wrapped = EmbeddedDatabaseServer(server)
+def run_folder(parent: Path, run: str) -> Iterator[Path]:
+    """A folder for the databases of this run, shared by its workers; the last one removes it.
+
+    It lies in memory where there is enough: copying the template's thousand small files costs ten
+    times as much on a disk. What a killed run has left there is swept away by the next.
+
+    Args:
+        parent: where it goes when there is not enough memory.
+        run: name of the run, the same for all workers.
+    """
+    if os.access(_MEMORY, os.W_OK) and shutil.disk_usage(_MEMORY).free > _ENOUGH_BYTES:
+        parent = _MEMORY
+        _sweep(parent, run)
+    folder = parent / f"{_PREFIX}{run}"
+    while True:
+        folder.mkdir(mode=0o711, exist_ok=True)
+        with (folder / "in-use.lock").open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH)
+            if not (folder / "in-use.lock").exists():
+                continue  # the last of another set of workers was just removing it
+            try:
+                yield folder
+            finally:
+                if _is_alone(lock):
+                    shutil.rmtree(folder)
+            return
+
+
+def _sweep(parent: Path, run: str) -> None:
+    for folder in parent.glob(f"{_PREFIX}*"):
+        lock_file = folder / "in-use.lock"
+        if folder.name == f"{_PREFIX}{run}" or not os.access(lock_file, os.W_OK):
+            continue
+        with lock_file.open("a") as lock:
+            if not _is_alone(lock):
+                continue
+            for cluster in (path.parent for path in folder.glob("*/*/PG_VERSION")):
+                end_programs_in(cluster, cluster.stat().st_uid, patience_seconds=0)
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_alone(lock: IO[str]) -> bool:
     try:
-        with _locked(folder / "template.lock"):
-            asyncio.run(prepare_template(wrapped))
-        yield wrapped
-    finally:
-        if asyncio.run(server.stop_if_last()):
-            shutil.rmtree(data_dir)
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 @contextmanager
-def distribution_database_server() -> Iterator[DistributionDatabaseServer]:
-    """Make and start a private cluster of the distribution's PostgreSQL 15."""
+def embedded_database_server(
+    folder: Path, name: str = "embedded"
+) -> Iterator[EmbeddedDatabaseServer]:
+    """Start or join the run's embedded server of that name; whoever leaves last stops it."""
+    server = EmbeddedServer(folder / name, durable=False, extra_settings=TEST_SETTINGS)
+    asyncio.run(server.start())
+    wrapped = EmbeddedDatabaseServer(server)
+    try:
+        with _locked(folder / f"{name}.lock"):
+            asyncio.run(prepare_template(wrapped))
+        yield wrapped
+    finally:
+        asyncio.run(server.stop_if_last())
+
+
+@contextmanager
+def distribution_database_server(folder: Path, worker: str) -> Iterator[DistributionDatabaseServer]:
+    """Make and start a private cluster of the distribution's PostgreSQL 15 for one worker."""
     account = _unprivileged_account()
-    # Version 15 walks the path to its own programs and back: it must be able to.
-    folder = Path(tempfile.mkdtemp(prefix="statustui-pg15-"))
-    folder.chmod(0o711)
-    cluster = folder / "data"
+    home = folder / f"pg15-{worker}"
+    home.mkdir(mode=0o711)
+    cluster = home / "data"
     cluster.mkdir(mode=0o700)
     if account.is_separate:
         os.chown(cluster, account.uid, account.gid)
-    here = "/proc/self/cwd" if account.is_separate else "."
     made = run_program(
         account,
         [
             str(DEBIAN_15 / "initdb"),
-            *("-D", here, "-U", "postgres"),
+            # Version 15 walks to its programs and back by path: it cannot be given a short cut.
+            *("-D", str(cluster), "-U", "postgres"),
             *("--auth-local=trust", "--auth-host=reject"),
             *("--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"),
         ],
@@ -162,7 +215,6 @@ def distribution_database_server() -> Iterator[DistributionDatabaseServer]:
         "listen_addresses": "",
         "unix_socket_directories": "run",
         "fsync": "off",
-        "synchronous_commit": "off",
         "full_page_writes": "off",
         "timezone": "UTC",
         "dynamic_shared_memory_type": "mmap",
@@ -170,7 +222,7 @@ def distribution_database_server() -> Iterator[DistributionDatabaseServer]:
     }
     with (cluster / "postgresql.conf").open("a", encoding="utf-8") as file:
         file.writelines(f"{name} = '{value}'\n" for name, value in settings.items())
-    postmaster = Postmaster(cluster, account, folder / "postgres.log")
+    postmaster = Postmaster(cluster, account, home / "postgres.log")
     postmaster.start(DEBIAN_15, timeout_seconds=30)
     server = DistributionDatabaseServer(postmaster)
     try:
@@ -179,7 +231,7 @@ def distribution_database_server() -> Iterator[DistributionDatabaseServer]:
     finally:
         postmaster.stop()
         postmaster.close()
-        shutil.rmtree(folder)
+        shutil.rmtree(home)
 
 
 async def prepare_template(server: DatabaseServer) -> None:
