@@ -12,6 +12,7 @@ from statustui.demo import world
 from statustui.demo.script import ROUND_SECONDS, SCRIPT, Mode
 from statustui.demo.targets import TARGETS, DemoTargets
 from statustui.domain.monitor import monitor_to_mapping, parse_monitor
+from statustui.domain.scheduling import stable_phase_ms
 from statustui.domain.status import CheckStatus, ErrorKind
 from statustui.domain.verdict import CheckResult, judge
 from statustui.engine.checkers import look
@@ -141,3 +142,19 @@ async def test_the_world_is_a_configuration_that_would_be_accepted(targets: Demo
     for _, monitor in MONITORS:
         spec = world.spec_of(monitor, targets)
         assert parse_monitor(monitor_to_mapping(spec)) == spec
+
+
+def test_the_cause_is_known_before_what_it_takes_down() -> None:
+    """Slots come every five seconds; the database is believed at its first failed look, the others
+    at their second. So it is first whenever its slot does not come just before theirs."""
+    interval_ms = world.INTERVAL_SECONDS * 1000
+
+    def phase(service: world.DemoService) -> int:
+        monitor_id = str(world.monitor_id(service, service.monitors[0]))
+        return stable_phase_ms(monitor_id, "local", world.INTERVAL_SECONDS)
+
+    cause = phase(world.BY_NAME["Database"])
+    for service in world.SERVICES:
+        if "Database" in service.depends_on:
+            after = (cause - phase(service)) % interval_ms
+            assert after <= interval_ms - 1_500, service.name

@@ -245,7 +245,8 @@ def _looks(
     well = CheckResult(CheckStatus.SUCCESS)
     slow = CheckResult(CheckStatus.DEGRADED)
     status_code = 200 if spec.type == "http" else None
-    may_blip = monitor.target not in ("", "api:port")
+    # Where one failed look is an outage, it would have to be told of.
+    may_blip = spec.failure_threshold > 1 and monitor.target not in ("", "api:port")
     was_failing = False
     hour, factor = -1, 1.0
     while slot is not None and slot < end:

@@ -173,9 +173,11 @@ def spec_of(monitor: DemoMonitor, targets: DemoTargets) -> MonitorSpec:
         config=config,
         interval_seconds=INTERVAL_SECONDS,
         timeout_ms=_TIMEOUT_MS,
-        failure_threshold=2,
+        # What others need is believed at once and they are not, so that the cause is known first:
+        # their second look comes a whole interval after the first.
+        failure_threshold=1 if monitor.target == "database" else 2,
         recovery_threshold=1,
-        retry_interval_seconds=1,
+        retry_interval_seconds=INTERVAL_SECONDS,
         degraded_after_ms=monitor.degraded_after_ms,
         conditions=("[BODY].status == ok",) if monitor.target == "api" else (),
         runbook=_runbook(monitor, targets),
