@@ -219,6 +219,7 @@ class Scheduler:
         entry = self._entries.get(run.monitor.key)
         if entry is None or entry.place is not _Place.RUNNING:
             return  # deleted or paused meanwhile
+        entry.host = host_of(entry.monitor.spec.config)
         if entry.is_requested:
             entry.is_requested = False
             self._push(entry, extra_due(_timetable(entry), now))

@@ -17,13 +17,14 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
 from functools import partial
 from typing import Protocol
 
 from statustui.domain.decision import Decision
 from statustui.domain.errors import Conflict, DatabaseUnavailable, StatustuiError
 from statustui.engine.clock import Clock
-from statustui.store.engine import BatchOutcome, EngineStore, Lease, LeaseLost
+from statustui.store.engine import BatchOutcome, Lease, LeaseLost
 
 _LOG = logging.getLogger("statustui.engine")
 
@@ -42,6 +43,18 @@ class LeaseSource(Protocol):
         """The lease after asking for it once more; None when another has had it since."""
 
 
+class BatchStore(Protocol):
+    """Where decisions go; `EngineStore` is one."""
+
+    async def record_batch(
+        self, lease: Lease, decisions: Sequence[Decision], at: datetime
+    ) -> BatchOutcome:
+        """See `EngineStore.record_batch`."""
+
+    async def record_stale_facts(self, decisions: Sequence[Decision]) -> BatchOutcome:
+        """See `EngineStore.record_stale_facts`."""
+
+
 class Writer:
     """The queue, and the task that empties it.
 
@@ -53,7 +66,7 @@ class Writer:
     """
 
     def __init__(
-        self, store: EngineStore, clock: Clock, queue_size: int, flush_seconds: float
+        self, store: BatchStore, clock: Clock, queue_size: int, flush_seconds: float
     ) -> None:
         self._store = store
         self._clock = clock
