@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib
+import os
+import select
 import shutil
 import signal
 import subprocess
@@ -50,7 +53,7 @@ def run_demo(settings: Settings, facts: TerminalFacts, *, headless: bool, keep: 
         if headless:
             logs.configure(settings.log, file=settings.log.file)
             return watch.run_loop(run_world(world, until=None))
-        with _child(world) as page:
+        with served_world(world) as page:
             sys.stdout.write(f"{_READY}{page}\n")
             sys.stdout.flush()
             return run_dashboard(world, facts, read_only=False, no_watch=True, incident=None)
@@ -106,7 +109,18 @@ async def run_world(settings: Settings, *, until: int | None) -> int:
 
 
 @contextlib.contextmanager
-def _child(settings: Settings) -> Iterator[str]:
+def served_world(settings: Settings) -> Iterator[str]:
+    """The world, served by a process of its own for as long as the block lasts.
+
+    Args:
+        settings: those of the world; its data directory must exist.
+
+    Yields:
+        The address of its page.
+
+    Raises:
+        StatustuiError: it did not start.
+    """
     log = settings.data_dir / "watch.log"
     environment = child_environment(settings)
     with log.open("ab") as errors:
@@ -137,12 +151,19 @@ def _wait_for_page(child: subprocess.Popen[bytes], log: Path) -> str:
         raise ValueError("the world's output must be a pipe")
     sys.stdout.write("preparing a world: database, targets, 90 days of history ...\n")
     sys.stdout.flush()
+    # The world takes seconds to start; what the dashboard imports is read meanwhile.
+    importlib.import_module("statustui.app")
     deadline = time.monotonic() + _START_SECONDS
-    for line in child.stdout:
-        text = line.decode(errors="replace").strip()
-        if text.startswith(_READY):
-            return text.removeprefix(_READY)
-        if time.monotonic() > deadline:
+    said = b""
+    while (left := deadline - time.monotonic()) > 0:
+        if not select.select([child.stdout], [], [], left)[0]:
             break
+        piece = os.read(child.stdout.fileno(), 4096)
+        if not piece:
+            break
+        said += piece
+        for line in said.decode(errors="replace").splitlines(keepends=True):
+            if line.startswith(_READY) and line.endswith("\n"):
+                return line.removeprefix(_READY).strip()
     tail = "\n".join(log.read_text(errors="replace").splitlines()[-5:])
     raise StatustuiError("the demonstration world did not start", advice=tail)
