@@ -13,6 +13,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from enum import Enum
 from pathlib import Path
@@ -43,6 +44,7 @@ _SHORTEST_GAP_SECONDS = 0.25
 _LONGEST_GAP_SECONDS = 2.0
 _CHECKS_GAP_SECONDS = 5.0
 _FIGURES_SECONDS = 300.0
+_WATCH_SECONDS = 5.0
 _RETRY_SECONDS = (0.5, 1.0, 2.0, 2.0, 5.0)
 _SILENCE_SECONDS = 2.0
 _TWICE_SECONDS = 1.5
@@ -126,6 +128,7 @@ class DashboardApp(App[QuitChoice]):
         self._started_watch = started_watch
         self._open_incident = open_incident
         self._wanted = asyncio.Event()
+        self._first_board = asyncio.Event()
         self._kinds: set[str] = set()
         self._everything = True
         self._answered = time.monotonic()
@@ -183,6 +186,7 @@ class DashboardApp(App[QuitChoice]):
         self.app_resume_signal.subscribe(self, self._resumed)
         self.run_worker(self._keep_current(), name="board", group="board")
         self.run_worker(self._keep_figures(), name="figures", group="figures")
+        self.run_worker(self._keep_watch(), name="watch", group="watch")
         self.set_interval(1.0, self._tick)
 
     def on_unmount(self) -> None:
@@ -293,6 +297,7 @@ class DashboardApp(App[QuitChoice]):
         self._answered = time.monotonic()
         self._is_lost = False
         self.zone = _zone(board.organization.timezone, self.settings.timezone)
+        self._first_board.set()
         self._attract(board)
 
     def _failed(self, error: StatustuiError) -> None:
@@ -303,8 +308,7 @@ class DashboardApp(App[QuitChoice]):
             self.screen.complain(error)
 
     async def _keep_figures(self) -> None:
-        while self.board is None:
-            await asyncio.sleep(0.05)
+        await self._first_board.wait()
         while True:
             try:
                 figures = await self.store.load_figures(self.organization_id)
@@ -316,6 +320,34 @@ class DashboardApp(App[QuitChoice]):
             if isinstance(self.screen, BaseScreen):
                 self.screen.refresh_for(frozenset({"figures"}))
             await asyncio.sleep(_FIGURES_SECONDS)
+
+    async def _keep_watch(self) -> None:
+        """A watch that dies announces nothing: it is asked for, and so is the database."""
+        await self._first_board.wait()
+        while True:
+            await asyncio.sleep(_WATCH_SECONDS)
+            try:
+                watch = await self.store.load_watch()
+            except DatabaseUnavailable as error:
+                self.lost(error)
+                continue
+            except StatustuiError as error:
+                self.log.warning(error.message)
+                continue
+            board = self.board
+            if board is None or self._is_lost:
+                continue
+            self._answered_again(replace(board, watch=watch))
+
+    def _answered_again(self, board: Board) -> None:
+        known = self.board
+        if known is None:
+            return
+        self.board = replace(board, read_at=self.now())
+        self._answered = time.monotonic()
+        is_alive = board.watch is not None and board.watch.alive
+        if is_alive is not (known.watch is not None and known.watch.alive):
+            self.reload()
 
     def _opened(self) -> None:
         if self._open_incident is not None and isinstance(self.screen, BaseScreen):

@@ -47,8 +47,10 @@ GROUPS = (
     ("links", "Webhooks|Bank feed|Courier labels|SMS|Maps|Exchange rates|Partner API"),
     (
         "staff",
-        "VPN|Git|Build|Artifacts|Metrics|Log store|Backups|Mail relay|DNS|LDAP|Wiki|Chat bridge|"
-        "Print queue",
+        (
+            "VPN|Git|Build|Artifacts|Metrics|Log store|Backups|Mail relay|"
+            "DNS|LDAP|Wiki|Chat bridge|Print queue"
+        ),
     ),
 )
 
@@ -351,5 +353,3 @@ def _day(day: date, number: int, *, bad: bool) -> DayCell:
     elif bad and number == 23:
         worst = ServiceStatus.DEGRADED_PERFORMANCE
     return DayCell(day, 1440, 1440, 1440, 1440, worst)
-
-

@@ -241,7 +241,9 @@ async def dashboard(
         theme, glyphs: the settings; facts: of the terminal.
         options: of the application.
     """
-    settings = TerminalSettings(theme=theme, glyphs=glyphs, bell=False, **options.pop("settings", {}))  # type: ignore[call-arg,arg-type]
+    settings = TerminalSettings(
+        theme=theme, glyphs=glyphs, bell=False, **options.pop("settings", {})
+    )  # type: ignore[call-arg,arg-type]
     app = FrozenApp(
         cast(Any, store),
         cast(Any, store.listener),

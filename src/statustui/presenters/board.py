@@ -181,7 +181,9 @@ def arrange(board: Board, at: datetime) -> BoardView:
         has_fresh=any(line.is_fresh for line in ordered),
         urgent=_urgent(incidents.values(), at),
         takes_down={
-            cause: tuple(each.service.name for each in sorted(lines, key=lambda e: _place(e.service)))
+            cause: tuple(
+                each.service.name for each in sorted(lines, key=lambda e: _place(e.service))
+            )
             for cause, lines in under.items()
         },
     )
@@ -198,9 +200,7 @@ def _is_circle(line: ServiceLine, broken: Mapping[UUID, ServiceLine]) -> bool:
     return False
 
 
-def _tree(
-    root: ServiceLine, under: Mapping[UUID, Sequence[ServiceLine]]
-) -> Iterable[ServiceLine]:
+def _tree(root: ServiceLine, under: Mapping[UUID, Sequence[ServiceLine]]) -> Iterable[ServiceLine]:
     yield root
     for line in under.get(root.service.id, ()):
         yield from _tree(line, under)
@@ -332,10 +332,13 @@ def matcher(query: str, at: datetime) -> Callable[[BoardLine], bool]:
                     return _since(at - service.status_since, value)
                 case _:
                     pass
-        return word in (
-            f"{service.name} {service.group_name} {service.reason} "
-            f"{service.incident_code or ''} {line.look.word}"
-        ).casefold()
+        return (
+            word
+            in (
+                f"{service.name} {service.group_name} {service.reason} "
+                f"{service.incident_code or ''} {line.look.word}"
+            ).casefold()
+        )
 
     return matches
 

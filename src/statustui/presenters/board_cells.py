@@ -271,7 +271,18 @@ def _next(name: str, context: CellContext) -> Line:
     window = next_window(context.maintenance, context.at, name)
     if window is None:
         return ()
-    return ((clock.moment(window.starts_at, context.at, context.zone), "maint"),)
+    return ((_near(window.starts_at, context.at, context.zone), "maint"),)
+
+
+def _near(at: datetime, now: datetime, zone: tzinfo) -> str:
+    """A moment ahead in at most eleven columns: "02:00", "Sat 02:00", "28 Nov"."""
+    there, here = at.astimezone(zone), now.astimezone(zone)
+    if there.date() == here.date():
+        return clock.clock(at, zone)
+    day = clock.day(there.date(), here.date())
+    if at - now < timedelta(days=6):
+        return f"{day.split(' ', 1)[0]} {clock.clock(at, zone)}"
+    return day.split(" ", 1)[1]
 
 
 def next_window(
@@ -304,7 +315,9 @@ def cut_middle(text: str, width: int) -> str:
     return f"{text[:left]}~{text[-right:] if right else ''}"
 
 
-def sort_values() -> tuple[tuple[str, Callable[[ServiceLine, CellContext], tuple[object, ...]]], ...]:
+def sort_values() -> tuple[
+    tuple[str, Callable[[ServiceLine, CellContext], tuple[object, ...]]], ...
+]:
     """The orders that the list offers: name, and what is compared."""
     return (
         ("service", lambda line, _: (line.service.name.casefold(),)),

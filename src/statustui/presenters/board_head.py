@@ -150,7 +150,9 @@ def now_line(view: BoardView, at: datetime, zone: tzinfo, width: int, value_at: 
         return _headed("NOW", "strong b", (("nothing is watched yet", "text"),), width, value_at)
     incident = view.urgent
     if incident is not None:
-        return _headed("NOW", "strong b", _incident(view, incident, at, zone, width), width, value_at)
+        return _headed(
+            "NOW", "strong b", _incident(view, incident, at, zone, width), width, value_at
+        )
     if view.is_broken:
         broken = sum(line.is_broken for line in view.broken)
         words: Line = (
@@ -198,7 +200,10 @@ def _whose(incident: IncidentSummary, at: datetime, zone: tzinfo) -> list[Part]:
         return [(f"snoozed until {clock.moment(incident.snoozed_until, at, zone)}", "text")]
     if is_acknowledged(incident, at) and incident.acknowledged_until is not None:
         who = incident.lead or incident.acknowledged_by or "somebody"
-        return [(who, "text"), (f" until {clock.clock(incident.acknowledged_until, zone)}", "muted")]
+        return [
+            (who, "text"),
+            (f" until {clock.clock(incident.acknowledged_until, zone)}", "muted"),
+        ]
     if incident.lead:
         return [("unacked", "strong b"), (f", lead {incident.lead}", "text")]
     return [("unacked", "strong b")]

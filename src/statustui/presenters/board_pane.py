@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, tzinfo
+from datetime import datetime
 
 from statustui import palette
 from statustui.domain.publicmodels import PublicPage
@@ -273,7 +273,9 @@ def _incident_facts(
     due = incident.next_update_by
     if due is not None and incident.is_public:
         late = due < context.at
-        words = f"{'overdue since' if late else 'due'} {clock.moment(due, context.at, context.zone)}"
+        words = (
+            f"{'overdue since' if late else 'due'} {clock.moment(due, context.at, context.zone)}"
+        )
         if tall:
             found += [("public", public), ("update", ((words, "strong b" if late else "text"),))]
         else:
@@ -436,9 +438,7 @@ def _page_now(source: PaneSource, context: CellContext, width: int) -> list[Line
     return [((head, "muted"),), (), *lines]
 
 
-def _beside(
-    columns: Sequence[tuple[int, Sequence[Line]]], width: int, height: int
-) -> list[Line]:
+def _beside(columns: Sequence[tuple[int, Sequence[Line]]], width: int, height: int) -> list[Line]:
     """Puts blocks of lines beside each other, each at its column."""
     tallest = max((len(lines) for _, lines in columns), default=0)
     joined: list[Line] = []
@@ -502,7 +502,10 @@ def _ahead(view: BoardView, context: CellContext, value_at: int) -> list[Line]:
         (),
         *(
             (
-                (f" {clock.moment(at, context.at, context.zone)}".ljust(max(15, value_at)), "muted"),
+                (
+                    f" {clock.moment(at, context.at, context.zone)}".ljust(max(15, value_at)),
+                    "muted",
+                ),
                 *words,
             )
             for at, words in found[:5]

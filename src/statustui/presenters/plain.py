@@ -69,9 +69,7 @@ def change_lines(before: Board, after: Board) -> list[str]:
     lines += [f"{time} {service.name} was removed" for service in old_services.values()]
     old_incidents = {incident.code: incident for incident in before.incidents}
     for incident in after.incidents:
-        lines += [
-            f"{time} {words}" for words in _moves(old_incidents.get(incident.code), incident)
-        ]
+        lines += [f"{time} {words}" for words in _moves(old_incidents.get(incident.code), incident)]
     gone = set(badges(before, Condition()))
     lines += [f"{time} {each.lower()}" for each in badges(after, Condition()) if each not in gone]
     if "NO WATCH" in gone and "NO WATCH" not in badges(after, Condition()):

@@ -14,7 +14,9 @@ from statustui.presenters.line import cut
 SHORT = 20
 LONG = 38
 
-_ADDRESS = re.compile(r"(?:connect to |connection reset by |with )(\[[0-9a-fA-F:]+\]:\d+|[^\s:]+:\d+)")
+_ADDRESS = re.compile(
+    r"(?:connect to |connection reset by |with )(\[[0-9a-fA-F:]+\]:\d+|[^\s:]+:\d+)"
+)
 _CODE = re.compile(r"\banswered (\d{3})\b|\bHTTP (\d{3})\b")
 _SECONDS = re.compile(r"([\d.,]+ ?m?s)\b")
 _TOOK = re.compile(r"took ([\d,.]+) ms, limit ([\d,.]+) ms")

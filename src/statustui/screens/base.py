@@ -335,7 +335,12 @@ class BaseScreen(Screen[R]):
         self.app.push_screen(ServiceScreen(service_id))
 
     def open_composer(
-        self, code: str | None, *, is_public: bool = True, resolves: bool = False
+        self,
+        code: str | None,
+        *,
+        is_public: bool = True,
+        resolves: bool = False,
+        service_names: Sequence[str] = (),
     ) -> None:
         """Open the composer.
 
@@ -343,11 +348,16 @@ class BaseScreen(Screen[R]):
             code: the incident, None for a new one.
             is_public: whether everyone will read the text; else it is an internal note.
             resolves: whether the status is set to resolved.
+            service_names: what a new incident is about.
         """
         from statustui.screens.composer import ComposerScreen
 
         if self.may_write():
-            self.app.push_screen(ComposerScreen(code, is_public=is_public, resolves=resolves))
+            self.app.push_screen(
+                ComposerScreen(
+                    code, is_public=is_public, resolves=resolves, service_names=service_names
+                )
+            )
 
     def action_reload(self) -> None:
         """Load everything again."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from textual import events
 from textual.app import ComposeResult
@@ -54,7 +54,7 @@ def key_rows(bindings: Iterable[BindingType]) -> tuple[tuple[str, str], ...]:
     return tuple(rows)
 
 
-def key_tables(screen: type[BaseScreen[object]]) -> tuple[KeyTable, ...]:
+def key_tables(screen: type[BaseScreen[Any]]) -> tuple[KeyTable, ...]:
     """The keys of a screen: its own, those of lists where it is one, those of everywhere."""
     own = [
         binding
@@ -87,7 +87,7 @@ class HelpScreen(BaseScreen[None]):
         Binding("pageup,ctrl+u", "scroll(-10)", "a page up", id="keys_page_up"),
     ]
 
-    def __init__(self, behind: BaseScreen[object]) -> None:
+    def __init__(self, behind: BaseScreen[Any]) -> None:
         super().__init__()
         self._behind = behind
         self._top = 0

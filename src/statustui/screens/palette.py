@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from functools import partial
+from typing import Any, ClassVar
 
 from textual import events
 from textual.app import ComposeResult
@@ -65,7 +66,7 @@ class PaletteScreen(BaseScreen[None]):
 
     AUTO_FOCUS = "LineInput"
 
-    def __init__(self, behind: BaseScreen[object]) -> None:
+    def __init__(self, behind: BaseScreen[Any]) -> None:
         super().__init__()
         self._behind = behind
         self._behind_text = _text_of(behind)
@@ -164,27 +165,53 @@ class PaletteScreen(BaseScreen[None]):
                 continue
             code = incident.code
             name = incident.internal_or_title
-            yield Entry("do", f"Acknowledge {code}", name, "", self._storing(
-                lambda code=code: self.store.acknowledge(self.organization_id, code),
-                f"{code} is yours"))  # fmt: skip
+            store, org_id = self.store, self.organization_id
+            yield Entry(
+                "do",
+                f"Acknowledge {code}",
+                name,
+                "",
+                self._storing(partial(store.acknowledge, org_id, code), f"{code} is yours"),
+            )
             if incident.acknowledged_by:
-                yield Entry("do", f"Release {code}", f"acknowledged by {incident.acknowledged_by}",
-                    "", self._storing(
-                        lambda code=code: self.store.release_acknowledgement(
-                            self.organization_id, code),
-                        f"{code} is nobody's now"))  # fmt: skip
+                yield Entry(
+                    "do",
+                    f"Release {code}",
+                    f"acknowledged by {incident.acknowledged_by}",
+                    "",
+                    self._storing(
+                        partial(store.release_acknowledgement, org_id, code),
+                        f"{code} is nobody's now",
+                    ),
+                )
             if incident.snoozed_until is not None:
-                yield Entry("do", f"End the snooze of {code}", name, "", self._storing(
-                    lambda code=code: self.store.snooze(self.organization_id, code, None),
-                    f"{code} is awake"))  # fmt: skip
+                yield Entry(
+                    "do",
+                    f"End the snooze of {code}",
+                    name,
+                    "",
+                    self._storing(
+                        partial(store.snooze, org_id, code, None), f"{code} is awake again"
+                    ),
+                )
             if incident.pending is not None:
-                yield Entry("do", f"Take back the post to {code}", "opens the composer", "U",
-                    lambda code=code: self._behind.open_incident(code))  # fmt: skip
+                yield Entry(
+                    "do",
+                    f"Take back the post to {code}",
+                    "opens the incident; U there",
+                    "U",
+                    partial(self._behind.open_incident, code),
+                )
 
-    def _storing(self, call: Callable[[], object], words: str) -> Callable[[], None]:
+    def _storing(self, call: Callable[[], Awaitable[object]], words: str) -> Callable[[], None]:
+        behind = self._behind
+
+        def said(_: object) -> None:
+            behind.say(words)
+
         def run() -> None:
-            if self._behind.may_write():
-                self._behind.attempt(call(), lambda _: self._behind.say(words))  # type: ignore[arg-type]
+            if behind.may_write():
+                behind.attempt(call(), said)
 
         return run
 
@@ -194,20 +221,34 @@ class PaletteScreen(BaseScreen[None]):
             look = look_of_service(service)
             age = "" if look is palette.UP else f" {clock.age(now - service.status_since)}"
             group = f", {service.group_name}" if service.group_name else ""
-            yield Entry("go", service.name, f"{look.glyph} {look.word}{age}{group}", "",
-                lambda service=service: self._behind.open_service(service.id))  # fmt: skip
+            yield Entry(
+                "go",
+                service.name,
+                f"{look.glyph} {look.word}{age}{group}",
+                "",
+                partial(self._behind.open_service, service.id),
+            )
         for incident in board.incidents:
             if incident.resolved_at is not None:
                 detail = f"resolved {clock.moment(incident.resolved_at, now, self.zone)}"
             else:
                 detail = f"{incident.status}, {clock.age(now - incident.started_at)}"
-            yield Entry("go", f"{incident.code} {incident.internal_or_title}", detail, "",
-                lambda code=incident.code: self._behind.open_incident(code))  # fmt: skip
+            yield Entry(
+                "go",
+                f"{incident.code} {incident.internal_or_title}",
+                detail,
+                "",
+                partial(self._behind.open_incident, incident.code),
+            )
         for monitor in self._monitors:
             look = palette.look_of(monitor.state)
-            yield Entry("go", f"{monitor.service_name}/{monitor.name}",
-                f"monitor, {look.glyph} {look.word}", "",
-                lambda service=monitor.service_id: self._behind.open_service(service))  # fmt: skip
+            yield Entry(
+                "go",
+                f"{monitor.service_name}/{monitor.name}",
+                f"monitor, {look.glyph} {look.word}",
+                "",
+                partial(self._behind.open_service, monitor.service_id),
+            )
 
     # Finding
 
@@ -253,9 +294,7 @@ class PaletteScreen(BaseScreen[None]):
 
     def _find(self) -> None:
         query = self.query_one("#query", LineInput).value.casefold().split()
-        offered = [
-            entry for entry in self._entries if entry.verb == "do" or not self._only_actions
-        ]
+        offered = [entry for entry in self._entries if entry.verb == "do" or not self._only_actions]
         scored = []
         for place, entry in enumerate(offered):
             score = _score(entry, query)
@@ -337,9 +376,7 @@ def _score(entry: Entry, query: Sequence[str]) -> int | None:
     return worst
 
 
-def _line(
-    entry: Entry, verb: str, query: Sequence[str], width: int, *, is_chosen: bool
-) -> Line:
+def _line(entry: Entry, verb: str, query: Sequence[str], width: int, *, is_chosen: bool) -> Line:
     ground = "sel" if is_chosen else "panel"
     key = "strong b" if is_chosen else "text"
     detail_at = min(_DETAIL_AT, width * 5 // 8)
@@ -377,6 +414,6 @@ def _underlined(name: str, query: Sequence[str], key: str) -> list[Part]:
     return parts
 
 
-def _text_of(screen: BaseScreen[object]) -> list[str]:
+def _text_of(screen: BaseScreen[Any]) -> list[str]:
     """What a screen shows at this moment, as plain text."""
     return [strip.text for strip in screen.strips()]

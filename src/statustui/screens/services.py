@@ -485,13 +485,14 @@ class ServicesScreen(ListScreen[None]):
             def do() -> None:
                 for incident in found:
                     self.attempt(
-                        self.store.snooze(self.organization_id, incident.code, until),
-                        lambda _, code=incident.code: self.say(
-                            f"{marked}{code} is snoozed until {clock.clock_named(until, self.zone)}"
-                        ),
+                        self.store.snooze(self.organization_id, incident.code, until), said
                     )
                 self.lines.clear_marks()
                 self.show_keys()
+
+            def said(_: None) -> None:
+                words = clock.clock_named(until, self.zone)
+                self.say(f"{marked}{codes} snoozed until {words}")
 
             return do
 
@@ -514,8 +515,18 @@ class ServicesScreen(ListScreen[None]):
             self.open_composer(incident.code, resolves=True)
 
     def action_new_incident(self) -> None:
-        """Write a new incident."""
-        self.open_composer(None)
+        """Write a new incident about the marked services, or about the selected one."""
+        view = self._view
+        names: list[str] = []
+        if view is not None and self.lines.marks:
+            names = [
+                service.name
+                for service in view.board.services
+                if str(service.id) in self.lines.marks
+            ]
+        elif isinstance(line := self.lines.selected, ServiceLine) and line.is_broken:
+            names = [line.service.name]
+        self.open_composer(None, service_names=names)
 
     def _runbook(self) -> str:
         line = self.lines.selected
@@ -575,4 +586,3 @@ def _morning(now: datetime) -> datetime:
     """Eight in the morning, today or tomorrow, in the zone of `now`."""
     eight = now.replace(hour=8, minute=0, second=0, microsecond=0)
     return eight if eight > now else eight + timedelta(days=1)
-

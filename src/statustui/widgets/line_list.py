@@ -21,7 +21,8 @@ from statustui import palette
 from statustui.presenters.columns import Column
 from statustui.presenters.line import Line, cell_width
 from statustui.widgets.lines import changed_span
-from statustui.widgets.painting import painter_of, place
+from statustui.widgets.painting import painter_of
+from statustui.widgets.painting import place as placed
 
 T = TypeVar("T")
 
@@ -132,8 +133,8 @@ class LineList(Widget, Generic[T], can_focus=True):
     @property
     def selected(self) -> T | None:
         """The value of the selected row."""
-        place = self._places.get(self._selected)
-        return None if place is None else self._rows[place].value
+        at = self._places.get(self._selected)
+        return None if at is None else self._rows[at].value
 
     @property
     def marks(self) -> frozenset[Hashable]:
@@ -237,9 +238,9 @@ class LineList(Widget, Generic[T], can_focus=True):
     def move_to_end(self, *, last: bool) -> None:
         """Select the first or the last row that can be selected."""
         order = range(len(self._rows))
-        for place in reversed(order) if last else order:
-            if self._rows[place].is_selectable:
-                self._move_to(place)
+        for at in reversed(order) if last else order:
+            if self._rows[at].is_selectable:
+                self._move_to(at)
                 return
         self._select(None)
 
@@ -298,7 +299,7 @@ class LineList(Widget, Generic[T], can_focus=True):
     def _line(self, y: int) -> Line:
         width = self.size.width
         if self.has_heading and y == 0:
-            return place(
+            return placed(
                 [
                     (
                         column.start,
@@ -312,7 +313,7 @@ class LineList(Widget, Generic[T], can_focus=True):
         hidden = self._hidden_below()
         if hidden and y == self.size.height - 1:
             start = self._columns[1].start if len(self._columns) > 1 else 1
-            return place([(start, width - start, ((f"{hidden:,} more below", "muted"),))], width)
+            return placed([(start, width - start, ((f"{hidden:,} more below", "muted"),))], width)
         at = self._place_at(y)
         if at is None:
             return ()
@@ -343,12 +344,10 @@ class LineList(Widget, Generic[T], can_focus=True):
                 if start is not None:
                     after = (at for at, *_ in pieces if at > start)
                     pieces.append((start, min(after, default=width + 1) - 1 - start, content))
-        line = place(sorted(pieces, key=lambda piece: piece[0]), width)
+        line = placed(sorted(pieces, key=lambda piece: piece[0]), width)
         if ground == "bg":
             return line
-        return tuple(
-            (text, key if "on:" in key else f"{key} on:{ground}") for text, key in line
-        )
+        return tuple((text, key if "on:" in key else f"{key} on:{ground}") for text, key in line)
 
     def _repaint(self) -> None:
         """Compare what is on the screen with what belongs there, and refresh the difference."""
@@ -357,12 +356,12 @@ class LineList(Widget, Generic[T], can_focus=True):
             return
         width = self.size.width
         for y in range(self.size.height):
-            new = place([(0, width, self._line(y))], width)
+            new = placed([(0, width, self._line(y))], width)
             old = self._shown.get(y)
             if old is None:
                 self.refresh(Region(0, y, width, 1))
                 continue
-            span = changed_span(place([(0, width, old)], width), new)
+            span = changed_span(placed([(0, width, old)], width), new)
             if span is not None:
                 self.refresh(Region(span[0], y, span[1] - span[0], 1))
 
@@ -420,8 +419,10 @@ class LineList(Widget, Generic[T], can_focus=True):
         if self._top == 1 and at <= height - 2:
             self._top = 0
         # A heading right above the first selectable row stays with it.
-        if self._top and self._top <= at and all(
-            not row.is_selectable for row in self._rows[: self._top]
+        if (
+            self._top
+            and self._top <= at
+            and all(not row.is_selectable for row in self._rows[: self._top])
         ):
             self._top = 0
 

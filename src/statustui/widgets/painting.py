@@ -119,13 +119,20 @@ def painter_of(widget: Widget) -> Painter:
     return cast(_Painted, widget.app).painter
 
 
-_FULL_COLOR = ("256color", "direct", "truecolor", "kitty", "ghostty", "alacritty", "foot", "wezterm")
+_FULL_COLOR = (
+    "256color",
+    "direct",
+    "truecolor",
+    "kitty",
+    "ghostty",
+    "alacritty",
+    "foot",
+    "wezterm",
+)
 _FEW_GLYPHS = ("linux", "vt100", "vt102", "vt220", "ansi", "cons25")
 
 
-def choose_palette(
-    wanted: str, *, term: str, colorterm: str, no_color: bool
-) -> Palette:
+def choose_palette(wanted: str, *, term: str, colorterm: str, no_color: bool) -> Palette:
     """The palette for a terminal.
 
     Args:

@@ -24,9 +24,7 @@ def title_line(left: Line, right: Line, width: int) -> Line:
     head = cut_line(left, max(0, width - 2 - (tag + 1 if tag else 0)))
     gap = width - 2 - width_of(head) - tag
     parts = [(" ", "text"), *head, (" " * gap, "faint dash"), *right, (" ", "text")]
-    return tuple(
-        (text, key if "on:" in key else f"{key} on:panel") for text, key in parts if text
-    )
+    return tuple((text, key if "on:" in key else f"{key} on:panel") for text, key in parts if text)
 
 
 class TitleBar(Widget):
