@@ -246,9 +246,12 @@ async def test_notes_and_acknowledging_make_no_post_stale(tenants: Tenants) -> N
     member, owner = await tenants.connect("member"), await tenants.connect("owner")
     made = await member.fetchrow(CREATE, tenants.org, "T", "major", [tenants.ids["api"]])
     incident = made["incident_id"]
+    updated = "SELECT updated_at FROM incidents WHERE id = $1"
+    before = await owner.fetchval(updated, incident)
     await owner.execute("SELECT add_note($1, 'n')", incident)
     await owner.execute("SELECT acknowledge($1)", incident)
     await owner.execute("SELECT snooze($1, now() + interval '1 hour', 'recovered')", incident)
+    assert await owner.fetchval(updated, incident) == before
     sql = "SELECT * FROM post_update($1, 'm', 'identified', p_base_version => $2)"
     await member.execute(sql, incident, made["version"])
     await owner.execute("SELECT incident_edit($1, p_title => 'Another')", incident)

@@ -338,6 +338,21 @@ async def test_a_schedule_follows_edits_pauses_and_resumes(tenants: Tenants) -> 
     assert await schedules() == [(60, False), (30, False), (30, False)]
 
 
+async def test_a_service_takes_its_monitors_along(tenants: Tenants) -> None:
+    owner = await tenants.connect("owner")
+    await owner.execute(MONITOR, tenants.org, tenants.ids["api"], "second")
+    await owner.execute("UPDATE monitors SET deleted_at = '2026-01-01' WHERE name = 'second'")
+    left = "SELECT array_agg(name ORDER BY name) FROM monitors WHERE deleted_at IS NULL"
+    is_open = "SELECT count(*) FROM monitor_schedules WHERE monitor = $1 AND to_at IS NULL"
+    delete = "UPDATE services SET deleted_at = now() WHERE id = $1"
+    await owner.execute(delete, tenants.ids["api"])
+    assert await owner.fetchval(left) is None
+    assert await owner.fetchval(is_open, tenants.key) == 0
+    await owner.execute("UPDATE services SET deleted_at = NULL WHERE id = $1", tenants.ids["api"])
+    assert await owner.fetchval(left) == ["health"]
+    assert await owner.fetchval(is_open, tenants.key) == 1
+
+
 async def test_scheduled_slots_are_those_counted_by_hand(tenants: Tenants) -> None:
     admin = await tenants.connect("postgres")
     await admin.execute("DELETE FROM monitor_schedules")

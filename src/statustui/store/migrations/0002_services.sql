@@ -388,6 +388,23 @@ END $$;
 CREATE TRIGGER state_begin AFTER INSERT ON services
     FOR EACH ROW EXECUTE FUNCTION service_state_begin();
 
+-- Whoever deletes a service deletes its monitors, and brings those back with it.
+CREATE FUNCTION service_deletion() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = statustui, pg_temp
+AS $$
+BEGIN
+    IF NEW.deleted_at IS NULL THEN
+        UPDATE monitors SET deleted_at = NULL
+        WHERE service_id = NEW.id AND deleted_at = OLD.deleted_at;
+    ELSE
+        UPDATE monitors SET deleted_at = NEW.deleted_at
+        WHERE service_id = NEW.id AND deleted_at IS NULL;
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER deletion AFTER UPDATE ON services FOR EACH ROW
+    WHEN (OLD.deleted_at IS DISTINCT FROM NEW.deleted_at) EXECUTE FUNCTION service_deletion();
+
 -- Changes the plan. Lowering it pauses nothing silently: it is refused with the list of what is over.
 CREATE FUNCTION organization_set_plan(p_org int, p_plan text) RETURNS organizations
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = statustui, pg_temp

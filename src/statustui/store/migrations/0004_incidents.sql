@@ -69,12 +69,13 @@ BEGIN
         RAISE EXCEPTION '% is resolved, and that is final', OLD.code
             USING ERRCODE = 'SU004', HINT = 'Open a new incident and link this one.';
     END IF;
-    NEW.updated_at := now();
     IF NEW.version = OLD.version
        AND (OLD.status, OLD.title, OLD.impact, OLD.is_public, OLD.deleted_at)
            IS DISTINCT FROM (NEW.status, NEW.title, NEW.impact, NEW.is_public, NEW.deleted_at) THEN
         NEW.version := OLD.version + 1;
     END IF;
+    -- Who acknowledged or snoozed is no news to those who read the incident.
+    NEW.updated_at := CASE WHEN NEW.version > OLD.version THEN now() ELSE OLD.updated_at END;
     RETURN NEW;
 END $$;
 CREATE TRIGGER keep BEFORE UPDATE ON incidents FOR EACH ROW EXECUTE FUNCTION keep_incident();

@@ -737,8 +737,10 @@ BEGIN
     ELSIF p_status = 'resolved' AND v_incident.touched_at IS NOT NULL THEN
         RETURN 'touched';
     ELSIF p_status IN ('resolved', 'monitoring') AND EXISTS (
-            SELECT FROM incident_services x JOIN service_monitor_status s ON s.service_id = x.service_id
-            WHERE x.incident_id = p_incident AND severity(s.status) >= 3) THEN
+            SELECT FROM incident_services x
+            JOIN service_monitor_status said ON said.service_id = x.service_id
+            JOIN services s ON s.id = x.service_id AND s.deleted_at IS NULL
+            WHERE x.incident_id = p_incident AND severity(said.status) >= 3) THEN
         RETURN 'failing';
     END IF;
     UPDATE incidents SET status = p_status,
