@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from statustui.domain.errors import DatabaseUnavailable, StatustuiError
+from statustui.domain.errors import Conflict, DatabaseUnavailable, StatustuiError
 from statustui.engine.clock import Clock
 from statustui.store.engine import EngineStore, Lease, LeaseLost
 
@@ -40,6 +40,8 @@ async def keep_time(store: EngineStore, clock: Clock, held: Callable[[], Lease |
             troubled = False
         except LeaseLost:
             _LOG.debug("a tick was refused: the lease is another's")
+        except Conflict as error:
+            _LOG.info("somebody writes the same at this moment: %s", error.message)
         except DatabaseUnavailable as error:
             if not troubled:
                 _LOG.warning("what is due waits: %s", error.message)

@@ -21,7 +21,7 @@ from uuid import UUID, uuid4
 
 import statustui
 from statustui.domain.decision import Memory, WatchedMonitor, decide
-from statustui.domain.errors import DatabaseUnavailable, StatustuiError
+from statustui.domain.errors import Conflict, DatabaseUnavailable, StatustuiError
 from statustui.domain.monitor import CheckConfig
 from statustui.domain.observation import Observation
 from statustui.domain.status import ErrorKind
@@ -361,20 +361,27 @@ class Engine:
                 if not kinds & _RELOADING:
                     continue
                 organizations = _organizations(bundle)
-            while True:
-                try:
-                    held = self._lease.held
-                    if held is not None:
-                        await self._store.settle(
-                            held, self._clock.now(), organizations=organizations
-                        )
-                    await self._reload()
-                    break
-                except LeaseLost:
-                    break  # the lease's own task finds out what that means
-                except DatabaseUnavailable as error:
-                    _LOG.debug("configuration is read later: %s", error.message)
-                    await asyncio.sleep(_RETRY_SECONDS)
+            is_done = await self._take_over(organizations)
+            while not is_done:
+                await asyncio.sleep(_RETRY_SECONDS)
+                is_done = await self._take_over(organizations)
+
+    async def _take_over(self, organizations: list[str] | None) -> bool:
+        """Settles and reads the configuration; returns whether that is done with."""
+        try:
+            held = self._lease.held
+            if held is not None:
+                await self._store.settle(held, self._clock.now(), organizations=organizations)
+            await self._reload()
+        except LeaseLost:
+            return True  # the lease's own task finds out what that means
+        except DatabaseUnavailable as error:
+            _LOG.debug("configuration is read later: %s", error.message)
+            return False
+        except Conflict as error:
+            _LOG.info("somebody edits the same at this moment: %s", error.message)
+            return False
+        return True
 
     def _until_reload(self) -> float:
         """Seconds until the configuration is read again without an announcement."""

@@ -219,6 +219,9 @@ async def _connect(target: ConnectionTarget, statement_seconds: float) -> Connec
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         connection.terminate()
         raise unavailable(error, target.label) from error
+    except asyncio.CancelledError:
+        connection.terminate()
+        raise
     return connection
 
 

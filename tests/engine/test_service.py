@@ -1,0 +1,257 @@
+"""The engine follows edits, survives the loss of its database, and hands over to a standby."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import TypeVar
+from uuid import uuid4
+
+import pytest
+
+from statustui.domain.monitor import CheckConfig, HttpConfig
+from statustui.domain.observation import Observation
+from statustui.engine.checkers import LookOptions
+from statustui.engine.service import Engine, EngineReport
+from statustui.settings import EngineSettings
+from statustui.store.changes import ChangeListener
+from statustui.store.connection import ConnectionTarget, open_pool
+from statustui.store.engine import EngineStore
+from tests.support.databases import Database
+from tests.support.proxy import Line
+from tests.support.watched import ENGINE_ROLE, Story, engine_story, refused, seen
+
+T = TypeVar("T")
+
+
+@pytest.fixture
+async def story(database: Database) -> AsyncIterator[Story]:
+    async with engine_story(database) as made:
+        await made.store.release_lease(made.lease)
+        yield made
+
+
+class Targets:
+    """Answers looks without a network, and remembers who was looked at."""
+
+    def __init__(self) -> None:
+        self.looks: list[str] = []
+        self.broken: set[str] = set()
+        self.defective: set[str] = set()
+
+    async def look(
+        self, config: CheckConfig, *, timeout_ms: int, options: LookOptions
+    ) -> Observation:
+        """As the checkers do."""
+        assert isinstance(config, HttpConfig)
+        self.looks.append(config.url)
+        if config.url in self.defective:
+            raise RuntimeError("a defect of a checker")
+        at = options.wall_clock()
+        return refused(at) if config.url in self.broken else seen(at)
+
+    def count(self, url: str) -> int:
+        """How often an address was looked at."""
+        return self.looks.count(url)
+
+
+@asynccontextmanager
+async def running(
+    target: ConnectionTarget, targets: Targets, *, expected_loss: int | None = 0
+) -> AsyncIterator[Engine]:
+    """An engine that runs inside the block, and is stopped cleanly after it."""
+    pool = await open_pool(target, max_size=3)
+    try:
+        async with ChangeListener(target) as changes:
+            engine = Engine(
+                EngineStore(pool),
+                changes,
+                EngineSettings(flush_interval_ms=100),
+                holder="test:1",
+                look=targets.look,
+            )
+            stop = asyncio.Event()
+            task = asyncio.create_task(engine.run(stop))
+            try:
+                yield engine
+            finally:
+                stop.set()
+                report = await asyncio.wait_for(task, 5)
+            if expected_loss is not None:
+                assert report == EngineReport(expected_loss)
+    finally:
+        pool.terminate()
+
+
+async def until(probe: Callable[[], T | Awaitable[T]], seconds: float, what: str) -> T:
+    """Asks again until the answer is true."""
+    try:
+        async with asyncio.timeout(seconds):
+            while True:
+                found = probe()
+                answer = await found if isinstance(found, Awaitable) else found
+                if answer:
+                    return answer
+                await asyncio.sleep(0.01)
+    except TimeoutError:
+        raise AssertionError(f"not within {seconds} s: {what}") from None
+
+
+def _loop_time() -> float:
+    return asyncio.get_running_loop().time()
+
+
+async def test_edits_take_effect_within_a_second(database: Database, story: Story) -> None:
+    targets = Targets()
+    service = await story.service("API")
+    async with running(database.target(ENGINE_ROLE), targets) as engine:
+        await until(lambda: engine.status().state == "active", 5, "the engine is active")
+        # A long interval, so that every look below is one that was asked for.
+        key = await story.monitor(service, url="http://one/", interval_seconds=3_600)
+        await until(lambda: targets.count("http://one/"), 4, "the first look at a new monitor")
+
+        async def state() -> str:
+            found: str = await story.admin.fetchval(
+                "SELECT state FROM statustui.monitor_status WHERE monitor = $1", key
+            )
+            return found
+
+        async def is_up() -> bool:
+            return await state() == "up"
+
+        async def is_paused() -> bool:
+            return await state() == "paused"
+
+        async def is_resumed() -> bool:
+            return await state() == "unknown"
+
+        await until(is_up, 2, "the monitor is up")
+        begun = _loop_time()
+        await story.admin.execute("UPDATE statustui.monitors SET run_requested_at = now()")
+        await until(lambda: targets.count("http://one/") == 2, 2, "a look that was asked for")
+        assert _loop_time() - begun < 1
+        begun = _loop_time()
+        await story.admin.execute("UPDATE statustui.monitors SET is_active = false")
+        await until(is_paused, 2, "the pause")
+        assert _loop_time() - begun < 1
+        await until(lambda: engine.status().monitors == 0, 1, "nobody looks any more")
+        await story.admin.execute(
+            """UPDATE statustui.monitors SET is_active = true,
+                paused_until = clock_timestamp() + interval '700 ms'"""
+        )
+        # The pause ends by itself, without anybody's announcement.
+        await until(is_resumed, 3, "the end of the pause")
+        await until(lambda: engine.status().monitors == 1, 1, "it is watched again")
+        await story.admin.execute(
+            "UPDATE statustui.monitors SET deleted_at = now() WHERE key = $1", key
+        )
+        await until(lambda: engine.status().monitors == 0, 1, "it is gone")
+
+
+async def test_results_wait_for_the_database_and_looks_do_not(
+    database: Database, story: Story
+) -> None:
+    targets = Targets()
+    service = await story.service("API")
+    key = await story.monitor(service, url="http://one/")
+    async with Line(database.parameters(ENGINE_ROLE)) as line:
+        target = ConnectionTarget(line.through, "engine@test")
+        async with running(target, targets) as engine:
+            await until(lambda: targets.count("http://one/"), 8, "a first look")
+            await until(lambda: engine.status().pending_results == 0, 3, "it is written")
+            await line.cut()
+            targets.broken.add("http://one/")
+            looks = targets.count("http://one/")
+            await until(lambda: targets.count("http://one/") > looks, 8, "looks go on")
+            await until(lambda: engine.status().unavailable, 5, "it is noticed")
+            assert engine.status().pending_results > 0
+            assert await story.incidents() == []
+            await line.mend()
+            await until(story.incidents, 8, "what waited is written and has its consequences")
+        counted = await story.admin.fetchval(
+            "SELECT count(*) FROM statustui.checks WHERE monitor = $1", key
+        )
+        assert counted == targets.count("http://one/")
+        # A stop gave the lease back.
+        assert await story.store.take_lease("engine:local", uuid4(), {}) is not None
+
+
+async def test_a_stop_without_a_database_counts_what_is_lost(
+    database: Database, story: Story
+) -> None:
+    targets = Targets()
+    service = await story.service("API")
+    await story.monitor(service, url="http://one/")
+    async with Line(database.parameters(ENGINE_ROLE)) as line:
+        target = ConnectionTarget(line.through, "engine@test")
+        async with running(target, targets, expected_loss=1) as engine:
+            await until(lambda: engine.status().state == "active", 5, "the engine is active")
+            await line.cut()
+            await until(lambda: engine.status().pending_results == 1, 8, "one result waits")
+
+
+async def test_a_defect_in_a_checker_is_nobody_looking(
+    database: Database, story: Story, caplog: pytest.LogCaptureFixture
+) -> None:
+    targets = Targets()
+    targets.defective.add("http://one/")
+    service = await story.service("API")
+    await story.monitor(service, url="http://one/")
+
+    async def unknown() -> bool:
+        rows = await story.admin.fetch("SELECT status, error_kind FROM statustui.checks")
+        return bool(rows) and {tuple(row) for row in rows} == {("unknown", "observer")}
+
+    async with running(database.target(ENGINE_ROLE), targets):
+        await until(unknown, 8, "an unknown check")
+    assert "a defect of a checker" in caplog.text
+    assert await story.status(service) == ("operational", "operational")
+    slots = await story.admin.fetchval("SELECT sum(slots) FROM statustui.rollups_daily")
+    assert slots == 0
+
+
+async def test_a_monitor_that_cannot_be_read_harms_no_other(
+    database: Database, story: Story, caplog: pytest.LogCaptureFixture
+) -> None:
+    targets = Targets()
+    service = await story.service("API")
+    await story.monitor(service, "odd", url="gopher://one/")
+    await story.monitor(service, "good", url="http://two/")
+    async with running(database.target(ENGINE_ROLE), targets) as engine:
+        await until(lambda: targets.count("http://two/"), 8, "the other is looked at")
+        assert engine.status().monitors == 1
+    assert "is not watched" in caplog.text
+
+
+async def test_a_standby_takes_over_at_once_from_one_that_stops(
+    database: Database, story: Story
+) -> None:
+    first, second = Targets(), Targets()
+    await story.monitor(await story.service("API"), url="http://one/")
+    async with running(database.target(ENGINE_ROLE), second) as later:
+        await until(lambda: later.status().state == "active", 5, "one is active")
+        async with running(database.target(ENGINE_ROLE), first) as other:
+            await until(lambda: other.status().state == "standby", 5, "the other stands by")
+            assert later.status().state == "active"
+    async with running(database.target(ENGINE_ROLE), first) as other:
+        await until(lambda: other.status().state == "active", 2, "it takes over")
+
+
+@pytest.mark.slow
+async def test_a_standby_takes_over_from_one_that_died(database: Database, story: Story) -> None:
+    targets = Targets()
+    key = await story.monitor(await story.service("API"), url="http://one/")
+    await story.take()  # and never renew it: this engine is dead
+    begun = datetime.now(UTC)
+    async with running(database.target(ENGINE_ROLE), targets) as engine:
+        await until(lambda: engine.status().state == "standby", 3, "it stands by")
+        assert targets.looks == []
+        await until(lambda: engine.status().state == "active", 10, "it takes over")
+        assert (datetime.now(UTC) - begun).total_seconds() < 10
+        await until(lambda: targets.looks, 6, "it looks")
+        # What the dead one still had in hand is refused as a verdict.
+        decision = story.decide(await story.watched(key), refused(datetime.now(UTC)))
+        with pytest.raises(Exception, match="another engine"):
+            await story.store.record_batch(story.lease, [decision], datetime.now(UTC))
