@@ -243,7 +243,7 @@ async def test_a_standby_takes_over_at_once_from_one_that_stops(
 async def test_a_standby_takes_over_from_one_that_died(database: Database, story: Story) -> None:
     targets = Targets()
     key = await story.monitor(await story.service("API"), url="http://one/")
-    await story.take()  # and never renew it: this engine is dead
+    await story.take(for_long=False)  # and never renew it: this engine is dead
     begun = datetime.now(UTC)
     async with running(database.target(ENGINE_ROLE), targets) as engine:
         await until(lambda: engine.status().state == "standby", 3, "it stands by")

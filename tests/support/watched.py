@@ -61,10 +61,14 @@ class Story:
     region: int = 1
     memories: dict[int, Memory] = field(default_factory=dict)
 
-    async def take(self) -> Lease:
-        """Take the lease."""
+    async def take(self, *, for_long: bool = True) -> Lease:
+        """Take the lease; `for_long` lets it last through a slow test without being renewed."""
         lease = await self.store.take_lease("engine:local", self.holder, {"holder": "test:1"})
         assert lease is not None
+        if for_long:
+            await self.admin.execute(
+                "UPDATE statustui.leases SET expires_at = now() + interval '1 hour'"
+            )
         self.lease = lease
         return lease
 
