@@ -306,7 +306,8 @@ async def test_latency_is_read_at_every_width(house: House) -> None:
     ):
         at = now - timedelta(seconds=seconds)
         await house.admin.execute(
-            """INSERT INTO checks (monitor, region, checked_at, org_id, slot_at, status, duration_ms)
+            """INSERT INTO checks (monitor, region, checked_at, org_id, slot_at, status,
+                   duration_ms)
                VALUES ($1, 1, $2, $3, $2, $4, $5)""",
             key,
             at,

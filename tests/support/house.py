@@ -136,7 +136,8 @@ class House:
         """Open an incident as the watch does; returns its code."""
         code: str = await self.admin.fetchval(
             """SELECT code FROM open_automatic_incident($1, $2, 'critical', true,
-                   'We see failures and look into it.', $3, 'major_outage', 'refused', 'refused')""",
+                   'We see failures and look into it.', $3, 'major_outage', 'refused',
+                   'refused')""",
             self.services[service],
             title,
             datetime.now(UTC) - timedelta(minutes=minutes),

@@ -17,6 +17,7 @@ from typer.exceptions import Abort, Exit, TyperException
 
 from statustui import __version__
 from statustui.cli import (
+    apply,
     check,
     console,
     dashboard,
@@ -52,7 +53,7 @@ def build() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(_root)
-    for module in (serve, demo, doctor, status, check, mark):
+    for module in (serve, demo, doctor, status, check, apply, mark):
         module.register(app)
     app.add_typer(service.app, name="service")
     app.add_typer(monitor.app, name="monitor")

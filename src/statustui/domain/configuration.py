@@ -201,7 +201,7 @@ def read_configuration(document: object) -> Configuration:
         organization = OrganizationConfig("unnamed", "unnamed")
     else:
         organization = _read_organization(top.raw("organization"), problems)
-    zone = _zone(organization.timezone) or ZoneInfo("UTC")
+    zone = zone_of(organization.timezone) or ZoneInfo("UTC")
     pages = _read_pages(top, organization)
     services = _read_services(top)
     maintenance = _read_maintenance(top, zone)
@@ -220,7 +220,7 @@ def _read_organization(value: object, problems: list[Problem]) -> OrganizationCo
     name = reader.text("name", "", longest=255, required=True)
     slug = _slug(reader, slugify(name) if name else "unnamed")
     timezone = reader.text("timezone", "UTC", longest=100)
-    if _zone(timezone) is None:
+    if zone_of(timezone) is None:
         near = nearest(timezone, available_timezones())
         hint = f'; did you mean "{near}"?' if near else "; use a name such as Europe/Berlin"
         reader.wrong("timezone", f"{shown(timezone)} is no time zone{hint}")
@@ -232,16 +232,22 @@ def _read_organization(value: object, problems: list[Problem]) -> OrganizationCo
         name=name,
         timezone=timezone,
         brand_color=color.upper(),
-        automatic_incidents=AutomaticIncidents(
-            reader.choice("automatic_incidents", "public", of=_MODES)
-        ),
+        automatic_incidents=_mode(reader) or AutomaticIncidents.PUBLIC,
         recovery_watch_seconds=reader.duration_seconds("recovery_watch", 120, least=0, most=_DAY),
         logo_url=_address(reader, "logo_url", ("https://",)),
         public_base_url=_address(reader, "public_base_url", ("https://", "http://")),
     )
 
 
-def _zone(name: str) -> ZoneInfo | None:
+def _mode(reader: FieldReader) -> AutomaticIncidents | None:
+    word = reader.choice("automatic_incidents", None, of=_MODES)
+    if word == AutomaticIncidents.GUARDED:
+        reader.wrong("automatic_incidents", '"guarded" comes later; use "internal" or "public"')
+    return AutomaticIncidents(word) if word else None
+
+
+def zone_of(name: str) -> ZoneInfo | None:
+    """The time zone of an IANA name, None when there is none."""
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
@@ -342,14 +348,13 @@ def _read_services(top: FieldReader) -> tuple[ServiceConfig, ...] | None:
     for index, entry in enumerate(entries):
         path = ("services", index)
         reader = FieldReader(entry, top.problems, path=path, known=_SERVICE_KEYS)
-        mode = reader.choice("automatic_incidents", None, of=_MODES)
         services.append(
             ServiceConfig(
                 name=reader.text("name", "", longest=255, required=isinstance(entry, Mapping)),
                 group=reader.text("group", None, longest=255),
                 description=reader.text("description", None, longest=5_000, multiline=True),
                 is_visible=reader.flag("visible", True),
-                automatic_incidents=AutomaticIncidents(mode) if mode else None,
+                automatic_incidents=_mode(reader),
                 depends_on=tuple(
                     dict.fromkeys(reader.texts("depends_on", longest=255, most=1_000))
                 ),

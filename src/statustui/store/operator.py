@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
+from statustui.domain.configuration import Configuration, ConfigurationChange
 from statustui.domain.monitor import MonitorSpec
 from statustui.domain.posting import IncidentInput, PostReceipt, TakenBack, UpdateInput
 from statustui.domain.readmodels import (
@@ -31,6 +32,7 @@ from statustui.domain.readmodels import (
 from statustui.domain.status import Impact, IncidentStatus, ServiceStatus
 from statustui.store import (
     board,
+    configuration,
     drafts,
     figures,
     incidents,
@@ -423,3 +425,31 @@ class OperatorStore:
     async def load_maintenance(self, org_id: int) -> tuple[MaintenanceRow, ...]:
         """Windows that run or are ahead, and those that ended within the last week; by start."""
         return await maintenance.load_maintenance(self._pool, org_id)
+
+    # -- configuration -----------------------------------------------------------------------------
+
+    async def load_configuration(self, org_id: int) -> Configuration:
+        """The whole configuration, as the file of `apply` holds it."""
+        return await configuration.load_configuration(self._pool, org_id)
+
+    async def apply_configuration(
+        self, wanted: Configuration, *, dry_run: bool = False, prune: bool = False
+    ) -> tuple[ConfigurationChange, ...]:
+        """Make the database hold what a file says, whole or not at all.
+
+        Args:
+            wanted: what the file says; the organization is created when it does not exist and
+                this person may.
+            dry_run: only say what would change.
+            prune: also remove pages, services, monitors and maintenance the file does not name.
+
+        Returns:
+            What was changed (or would be); empty when nothing.
+
+        Raises:
+            NotFound: no such organization for this person, and it may not be created.
+            Forbidden, Conflict: the database refuses a part; then nothing was changed.
+        """
+        return await configuration.apply_configuration(
+            self._pool, wanted, dry_run=dry_run, prune=prune
+        )
