@@ -12,6 +12,7 @@ import pytest
 from statustui.demo import history, past, world
 from statustui.demo.seed import WorldPast, imagine_past, prepare_world
 from statustui.demo.targets import DemoTargets
+from statustui.demo.told import tell
 from statustui.domain.errors import DatabaseUnavailable
 from statustui.domain.rollup import RecordedCheck, roll_up, total
 from statustui.domain.status import CheckStatus, IncidentStatus
@@ -192,6 +193,28 @@ async def test_a_database_that_cannot_be_reached_is_said() -> None:
     target = ConnectionTarget({"host": "127.0.0.1", "port": 1, "user": "x"}, "nowhere")
     with pytest.raises(DatabaseUnavailable):
         await prepare_world(target, "x", DemoTargets())
+
+
+@pytest.mark.parametrize(
+    "now",
+    [
+        datetime(2026, 11, 21, 0, 0, 3, tzinfo=UTC),
+        datetime(2027, 3, 1, 13, 41, 0, tzinfo=UTC),
+        datetime(2028, 2, 29, 23, 59, 59, tzinfo=UTC),
+    ],
+)
+def test_a_world_can_be_made_at_any_time(now: datetime) -> None:
+    told = tell(imagine_past(DemoTargets(), now).monitors, now)
+    for one in told:
+        moments = [one.moment(words) for words in one.incident.updates]
+        assert one.started_at <= moments[0]
+        assert moments == sorted(moments)
+        assert moments[-1] < now
+        nominal = one.incident.started_at(now)
+        assert nominal <= one.started_at <= nominal + timedelta(minutes=16)
+        for words in one.incident.updates:
+            if words.status is IncidentStatus.MONITORING and one.recovered_at is not None:
+                assert one.moment(words) > one.recovered_at
 
 
 def test_words_and_troubles_fit_together() -> None:

@@ -108,7 +108,7 @@ class CheckRecord(NamedTuple):
 
 
 class MonitorStateRecord(NamedTuple):
-    """A row of `monitor_state`."""
+    """A row of `monitor_state`; the last two are JSON (see `domain.evidence`)."""
 
     monitor: int
     region: int
@@ -124,6 +124,8 @@ class MonitorStateRecord(NamedTuple):
     last_duration_ms: float
     recent: bytes
     recent_until: datetime | None
+    last_look: str
+    last_good: str
 
 
 class MonitorStatusRecord(NamedTuple):
@@ -148,6 +150,18 @@ class MonitorStateChangeRecord(NamedTuple):
     error_kind: str | None
     reason: str | None
     effective_at: datetime
+    recorded_at: datetime
+
+
+class EvidenceRecord(NamedTuple):
+    """A row of `evidence`; `data` is JSON (see `domain.evidence`)."""
+
+    org_id: int
+    monitor: int
+    region: int
+    checked_at: datetime
+    data: str
+    body: str | None
     recorded_at: datetime
 
 
@@ -316,6 +330,7 @@ Record = (
     | MonitorStateRecord
     | MonitorStatusRecord
     | MonitorStateChangeRecord
+    | EvidenceRecord
     | ServiceMonitorStatusRecord
     | StatusChangeRecord
     | IncidentRecord
@@ -338,6 +353,7 @@ _TABLES: Mapping[type[Record], str] = {
     MonitorStateRecord: "monitor_state",
     MonitorStatusRecord: "monitor_status",
     MonitorStateChangeRecord: "monitor_state_changes",
+    EvidenceRecord: "evidence",
     ServiceMonitorStatusRecord: "service_monitor_status",
     StatusChangeRecord: "service_status_changes",
     IncidentRecord: "incidents",
