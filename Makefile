@@ -40,7 +40,7 @@ bench: .venv/.ready ## Every benchmark, one after the other
 	@for file in bench/[a-z]*.py; do echo "== $$file"; $(BIN)/python "$$file"; done
 
 reference: .venv/.ready ## Write docs/reference anew from settings, commands, keys and tables
-	@for file in docs/make_*.py; do $(BIN)/python "$$file"; done
+	@for page in settings commands keys tables; do $(BIN)/python "docs/make_$$page.py"; done
 
 venv: .venv/.ready ## Only the virtual environment
 

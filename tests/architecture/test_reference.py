@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from docs import make_commands, make_settings, make_tables
+from docs import make_commands, make_keys, make_settings, make_tables
 from statustui.settings import field_keys
 from tests.support.databases import Database
 
@@ -31,6 +31,24 @@ def test_every_command_and_option_is_described() -> None:
             if not getattr(item, "help", None):
                 silent.append(f"{path} {item.opts[0]}")
     assert silent == [], "give each a help text"
+
+
+def test_every_key_is_described() -> None:
+    assert committed("keys.md") == make_keys.page(), "run `make reference`"
+    silent = [
+        f"{name} {binding.key}"
+        for name, _, bindings in make_keys.tables()
+        for binding in bindings
+        if not binding.description
+    ]
+    assert silent == [], "give each binding a description"
+    repeated = [
+        f"{name} {key}"
+        for name, _, bindings in make_keys.tables()
+        for key in {binding.key for binding in bindings}
+        if sum(binding.key == key for binding in bindings) > 1
+    ]
+    assert repeated == [], "one key does one thing on a screen"
 
 
 async def test_every_table_is_described(database: Database) -> None:

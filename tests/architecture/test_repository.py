@@ -12,7 +12,15 @@ ROOT = Path(__file__).parents[2]
 
 # References that people follow and the program never does.
 _KNOWN_HOSTS = {"keepachangelog.com", "semver.org", "www.w3.org"}
-_RESERVED = (".test", ".example", ".invalid", ".localhost", ".example.com", ".example.org")
+_RESERVED = (
+    ".test",
+    ".example",
+    ".invalid",
+    ".localhost",
+    ".example.com",
+    ".example.org",
+    ".example.net",
+)
 _RESERVED_HOSTS = {"example.com", "example.org", "example.net"}
 _DOCUMENTATION = [
     ipaddress.ip_network(text) for text in ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24")

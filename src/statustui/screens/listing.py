@@ -48,8 +48,8 @@ class ListScreen(BaseScreen[R]):
         return self.query_one(LineList)
 
     def filter_for(self, text: str) -> Callable[[Any], bool]:
-        """Which values a filter's text leaves."""
-        raise NotImplementedError
+        """Which values a filter's text leaves; a screen that does not say keeps them all."""
+        return lambda _: True
 
     def sort_keys(self) -> Sequence[SortKey[Any]]:
         """The orders that `s` goes through, after the list's own."""
