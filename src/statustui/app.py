@@ -18,12 +18,15 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from enum import Enum
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 from uuid import UUID
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from rich.console import RenderableType
+from textual._compositor import ChopsUpdate
 from textual.app import App
 from textual.binding import Binding, BindingType
+from textual.screen import Screen
 from textual.theme import BUILTIN_THEMES, Theme
 
 from statustui import palette
@@ -35,6 +38,7 @@ from statustui.screens.base import BaseScreen, Choice
 from statustui.screens.services import ServicesScreen
 from statustui.settings import TerminalFacts, TerminalSettings
 from statustui.store.changes import Change, ChangeListener, Resync
+from statustui.widgets.narrow_update import NarrowUpdate
 from statustui.widgets.painting import Painter, choose_ascii, choose_palette
 
 if TYPE_CHECKING:
@@ -382,6 +386,13 @@ class DashboardApp(App[QuitChoice]):
     def _write(self, sequence: str) -> None:
         if self._driver is not None and not self.is_headless:
             self._driver.write(sequence)
+
+    # Painting
+
+    def _display(self, screen: Screen[Any], renderable: RenderableType | None) -> None:
+        if isinstance(renderable, ChopsUpdate):
+            renderable = NarrowUpdate.of(renderable)
+        super()._display(screen, renderable)
 
     # Leaving
 

@@ -55,11 +55,25 @@ class Painter:
 
     def segments(self, line: Sequence[Part], ground: str = "bg") -> list[Segment]:
         """The pieces of a line, on a ground where they name none."""
-        return [
-            Segment(self._shown(text, key), self.style(_grounded(key, ground)))
-            for text, key in line
-            if text
-        ]
+        pieces: list[list[str]] = []
+        for text, key in line:
+            if not text:
+                continue
+            shown, style = self._shown(text, key), _grounded(key, ground)
+            if pieces and (style == pieces[-1][1] or self._is_blank(shown, style, pieces[-1][1])):
+                pieces[-1][0] += shown
+            else:
+                pieces.append([shown, style])
+        return [Segment(shown, self.style(style)) for shown, style in pieces]
+
+    def _is_blank(self, text: str, key: str, before: str) -> bool:
+        """Whether spaces look the same in the style before them; each change of style costs."""
+        if not text.isspace():
+            return False
+        own, other = self.style(key), self.style(before)
+        return own.bgcolor == other.bgcolor and not any(
+            style.reverse or style.underline for style in (own, other)
+        )
 
     def strip(self, line: Sequence[Part], width: int, ground: str = "bg") -> Strip:
         """A line of exactly `width` columns."""
