@@ -140,13 +140,14 @@ class World:
 
     def serve(self, *words: str) -> subprocess.Popen[str]:
         """Start a watch and wait until its page answers."""
-        child = subprocess.Popen(
-            self.command("serve", *words),
-            env=self.environment,
-            stdout=subprocess.DEVNULL,
-            stderr=(self.folder / "serve.log").open("a"),
-            text=True,
-        )
+        with (self.folder / "serve.log").open("a") as log:
+            child = subprocess.Popen(
+                self.command("serve", *words),
+                env=self.environment,
+                stdout=subprocess.DEVNULL,
+                stderr=log,
+                text=True,
+            )
         self._watches.append(child)
 
         def answers() -> bool:

@@ -33,16 +33,17 @@ def check(
     as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:
     """Look once, now, from here; nothing is stored. Ends with 0 when the target is well, else 1."""
-    from statustui.presenters import waterfall
+    from statustui.presenters.look import check_lines
     from statustui.runtime import looking
 
     settings = console.settings_of(context).settings
     spec = looking.target_spec(target, timeout=timeout, conditions=tuple(condition or ()))
     if spec is None:
         spec = console.run(looking.monitor_spec(settings, target))
-    observation, result = console.run(looking.look_once(spec, at=datetime.now(UTC)))
+    now = datetime.now(UTC)
+    observation, result = console.run(looking.look_once(spec, at=now))
     data = looking.look_as_data(spec, observation, result)
-    lines = waterfall.check_lines(spec, observation, result)
+    lines = check_lines(spec, observation, result, now)
     console.emit(data, as_json=as_json, text="\n".join(lines))
     well = result.status in (CheckStatus.SUCCESS, CheckStatus.DEGRADED)
     raise typer.Exit(0 if well else 1)

@@ -12,6 +12,7 @@ import getpass
 import json
 import os
 import secrets
+import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -306,7 +307,10 @@ def _shared(settings: Settings) -> Database:
     def program(role: str, override: SecretStr | None) -> ConnectionTarget:
         if override is not None:
             return target_from_url(override.get_secret_value(), timeout_seconds=timeout)
-        return target_from_url(url, user=role, password=kept.get(role), timeout_seconds=timeout)
+        login = _login(settings, role)
+        if login in kept:
+            return target_from_url(url, user=login, password=kept[login], timeout_seconds=timeout)
+        return target_from_url(url, user=role, timeout_seconds=timeout)
 
     return Database(
         operator.label,
@@ -333,7 +337,8 @@ async def _prepare(
     connection = await connect(admin_target(database))
     try:
         state = await bootstrap.inspect(connection)
-        if state.initialised and not state.pending:
+        lacks_logins = _wants_logins(settings) and not _kept_passwords(settings)
+        if state.initialised and not state.pending and not (lacks_logins and state.may_initialise):
             return (), ()
         if not state.may_initialise:
             what = "needs newer tables" if state.initialised else "is not initialised"
@@ -342,8 +347,11 @@ async def _prepare(
                 advice=f"{state.who_may} must run `statustui init` once",
             )
         passwords: dict[str, str] = {}
-        if database.server is None and not state.initialised and _has_password(settings):
-            passwords = {role: secrets.token_urlsafe(24) for role in (ENGINE_ROLE, WEB_ROLE)}
+        if lacks_logins:
+            passwords = {
+                _login(settings, role): secrets.token_urlsafe(24)
+                for role in (ENGINE_ROLE, WEB_ROLE)
+            }
             # Kept first: a password that is set but lost could never be found again.
             _keep_passwords(settings, passwords)
         report = await bootstrap.initialise(
@@ -356,18 +364,31 @@ async def _prepare(
         await connection.close()
 
 
-def _has_password(settings: Settings) -> bool:
+def _wants_logins(settings: Settings) -> bool:
+    # Where people need a password, the watch's roles need one too, unless addresses are set.
     if settings.database_url is None:
+        return False
+    if settings.database.engine_url is not None and settings.database.web_url is not None:
         return False
     return bool(urlsplit(settings.database_url.get_secret_value()).password)
 
 
-def _passwords_file(settings: Settings) -> Path:
+def _where(settings: Settings) -> str:
     # By server and database, not by person: whoever runs the watch here needs the same ones.
     url = settings.database_url.get_secret_value() if settings.database_url else ""
     parts = urlsplit(url)
-    where = f"{parts.hostname}:{parts.port or 5432}{parts.path}?{parts.query}"
-    return settings.data_dir / "roles" / f"{identity(where)}.json"
+    return f"{parts.hostname}:{parts.port or 5432}{parts.path}?{parts.query}"
+
+
+def _login(settings: Settings, role: str) -> str:
+    # A login for each database, host and data directory: roles belong to the whole server, and
+    # preparing one place must not change another's password.
+    place = f"{_where(settings)} {socket.gethostname()} {settings.data_dir}"
+    return f"{role}_{identity(place)[:8]}"
+
+
+def _passwords_file(settings: Settings) -> Path:
+    return settings.data_dir / "roles" / f"{identity(_where(settings))}.json"
 
 
 def _kept_passwords(settings: Settings) -> dict[str, str]:

@@ -1,0 +1,84 @@
+"""One look by hand, as `statustui check` prints it: verdict, phases as bars, what was seen."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from statustui.domain.monitor import MonitorSpec, target_of
+from statustui.domain.observation import Observation
+from statustui.domain.text import clean, shorten
+from statustui.domain.verdict import CheckResult
+from statustui.presenters import clock
+from statustui.presenters.waterfall import lay_out, milliseconds
+
+_BAR_COLUMNS = 48
+_LABEL_COLUMNS = 12
+_TEXT_COLUMNS = 84
+_BODY_LINES = 5
+
+
+def check_lines(
+    spec: MonitorSpec, observation: Observation, result: CheckResult, at: datetime
+) -> list[str]:
+    """What a person reads of one look.
+
+    Args:
+        spec: what was looked at.
+        observation: what was seen; its texts are cleaned here once more before they reach a
+            terminal.
+        result: what was made of it.
+        at: the present, for how long the certificate still holds.
+
+    Returns:
+        Lines of at most 100 columns, without control characters.
+    """
+    took = milliseconds(observation.duration_ms)
+    verdict = f"{result.status.value}  {spec.type.value} {target_of(spec.config)}  {took}"
+    lines = [clean(verdict)]
+    if result.reason:
+        lines.append(_fact("why", result.reason))
+    lines += [_fact("", failed) for failed in result.failed_conditions]
+    lines += _bars(observation)
+    if observation.address:
+        lines.append(_fact("address", observation.address))
+    if observation.status_code is not None:
+        lines.append(_fact("status", f"HTTP {observation.status_code}"))
+    lines += [_fact("redirect", each) for each in observation.redirects]
+    if observation.dns_rcode is not None:
+        lines.append(_fact("rcode", observation.dns_rcode))
+    lines += [_fact("answer", each) for each in observation.answers]
+    if observation.loss_percent is not None:
+        lines.append(_fact("loss", f"{observation.loss_percent:g} %"))
+    certificate = observation.certificate
+    if certificate is not None:
+        left = certificate.not_after - at
+        ended = left.total_seconds() < 0
+        ends = f"ended {clock.span(-left)} ago" if ended else f"ends in {clock.span(left)}"
+        lines.append(
+            _fact("certificate", f"{certificate.subject}, by {certificate.issuer}, {ends}")
+        )
+    lines += _body(observation)
+    if observation.repeat_command:
+        lines.append(_fact("repeat it", observation.repeat_command))
+    return lines
+
+
+def _fact(label: str, text: str) -> str:
+    return f"  {label:<{_LABEL_COLUMNS}}{shorten(clean(text), _TEXT_COLUMNS)}"
+
+
+def _bars(observation: Observation) -> list[str]:
+    waterfall = lay_out(observation.phases, None, _BAR_COLUMNS)
+    lines = [""]
+    for bar in waterfall.bars:
+        drawn = " " * bar.offset + "▄" * bar.length
+        lines.append(
+            f"  {bar.name:<{_LABEL_COLUMNS}}{drawn:<{_BAR_COLUMNS}} {milliseconds(bar.now_ms):>10}"
+        )
+    return [*lines, ""] if waterfall.bars else lines
+
+
+def _body(observation: Observation) -> list[str]:
+    text = clean(observation.body[:1000].decode("utf-8", "replace"), multiline=True)
+    lines = [line for line in text.splitlines() if line.strip()][:_BODY_LINES]
+    return [_fact("body" if number == 0 else "", line) for number, line in enumerate(lines)]
