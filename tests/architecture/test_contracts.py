@@ -22,7 +22,7 @@ _SQL = re.compile(
 )
 _COLOUR = re.compile(r"#(?:[0-9a-fA-F]{8}|[0-9a-fA-F]{6}|[0-9a-fA-F]{3,4})\b")
 
-# A brand's colour is the tenant's data: the configuration has a default, the demonstration a tenant.
+# A brand's colour is the tenant's data: configuration has a default, the demonstration a tenant.
 _HOMES_OF_COLOURS = {"palette.py", "domain/configuration.py", "demo/world.py"}
 
 
