@@ -36,12 +36,12 @@ from statustui.domain.status import ServiceStatus
 from statustui.resources import styles_directory
 from statustui.screens.base import BaseScreen, Choice
 from statustui.screens.services import ServicesScreen
-from statustui.settings import TerminalFacts, TerminalSettings
 from statustui.store.changes import Change, ChangeListener, Resync
 from statustui.widgets.narrow_update import NarrowUpdate
 from statustui.widgets.painting import Painter, choose_ascii, choose_palette
 
 if TYPE_CHECKING:
+    from statustui.settings import TerminalFacts, TerminalSettings
     from statustui.store.operator import OperatorStore
 
 _SHORTEST_GAP_SECONDS = 0.25

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from statustui import palette
-from statustui.domain.publicmodels import PublicPage
 from statustui.domain.readmodels import (
     IncidentDetail,
     IncidentSummary,
@@ -23,12 +22,11 @@ from statustui.domain.readmodels import (
     ServiceRow,
 )
 from statustui.domain.status import CheckStatus, MaintenanceStatus, ServiceStatus
-from statustui.presenters import clock, preview, timeline
+from statustui.presenters import clock, timeline
 from statustui.presenters.board import BoardLine, BoardView, GroupLine, ServiceLine
 from statustui.presenters.board_cells import NARROW, CellContext, p95_words
 from statustui.presenters.incident import is_acknowledged
 from statustui.presenters.line import Line, Part, count_of, cut_line, join_names, plain, width_of
-from statustui.presenters.page.banner import banner
 from statustui.presenters.percent import percent
 from statustui.presenters.why import why
 
@@ -306,19 +304,29 @@ def _public_words(source: PaneSource, line: ServiceLine, context: CellContext) -
         return ((f'"{incident.title}", told {told}', "text"),)
     if all(each.public_status is ServiceStatus.OPERATIONAL for each in visible):
         return (("sees green", "text"), (", no words", "strong b"))
-    for page in source.view.board.pages:
-        if any(each in _pages(source.view, service) for service in visible for each in [page]):
-            shown = preview.page_now(source.view.board, page, source.incident)
-            return (
-                (f'page says "{_headline(shown, context.at)}", ', "text"),
-                ("no words", "strong b"),
-            )
+    shown = next(
+        (
+            page
+            for page in source.view.board.pages
+            for each in visible
+            if page in _pages(source.view, each)
+        ),
+        None,
+    )
+    if shown is not None and source.now is not None:
+        words = _headline(source, shown, context.at)
+        return ((f'page says "{words}", ', "text"), ("no words", "strong b"))
     return (("sees colour, ", "text"), ("no words", "strong b"))
 
 
-def _headline(page: PublicPage, at: datetime) -> str:
+def _headline(source: PaneSource, page: PageInfo, at: datetime) -> str:
     """The page's own words, without the count behind the colon."""
-    return banner(page, at).headline.split(":", 1)[0]
+    # What renders pages takes long to import, and no first frame needs it.
+    from statustui.presenters.page.banner import banner
+    from statustui.presenters.preview import page_now
+
+    whole = banner(page_now(source.view.board, page, source.incident), at).headline
+    return whole.split(":", 1)[0]
 
 
 def _healthy_facts(source: PaneSource, line: ServiceLine, context: CellContext) -> list[Fact]:
@@ -427,8 +435,10 @@ def _onset(source: PaneSource, context: CellContext) -> list[Line]:
 
 def _page_now(source: PaneSource, context: CellContext, width: int) -> list[Line]:
     view = source.view
-    if not view.board.pages:
+    if not view.board.pages or source.now is None:
         return []
+    from statustui.presenters import preview
+
     page = view.board.pages[0]
     shown = preview.page_now(view.board, page, source.incident)
     line = source.line

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 Part = tuple[str, str]
 Line = tuple[Part, ...]
@@ -24,6 +25,7 @@ def cell_width(text: str) -> int:
     return sum(_character_width(character) for character in text)
 
 
+@lru_cache(maxsize=4096)
 def _character_width(character: str) -> int:
     if unicodedata.category(character) in ("Mn", "Me", "Cf"):
         return 0
