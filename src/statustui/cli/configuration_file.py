@@ -206,7 +206,7 @@ def _check_size(text: str) -> None:
     """Counts before anything is built: building goes as deep as the text does."""
     depth = 0
     for count, event in enumerate(yaml.parse(text, Loader=yaml.CSafeLoader)):
-        line = event.start_mark.line + 1
+        line = event.start_mark.line + 1 if event.start_mark else 1
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
         elif isinstance(event, yaml.CollectionEndEvent):
@@ -243,7 +243,9 @@ class _Builder:
             return [
                 self.build(item, (*path, index), inside) for index, item in enumerate(node.value)
             ]
-        return self._scalar(node, path)
+        if isinstance(node, yaml.ScalarNode):
+            return self._scalar(node, path)
+        raise TypeError(f"{type(node).__name__} is no node of YAML")
 
     def _mapping(
         self, node: yaml.MappingNode, path: Where, around: frozenset[int]
@@ -294,7 +296,7 @@ class _Builder:
         # `on:` and `yes:` are words to whoever writes them.
         return node.value if isinstance(key, bool) or key is None else key
 
-    def _scalar(self, node: yaml.Node, path: Where) -> object:
+    def _scalar(self, node: yaml.ScalarNode, path: Where) -> object:
         if node.tag in _AS_TEXT:
             return str(node.value)
         construct = _SCALARS.get(node.tag)
