@@ -253,7 +253,7 @@ def test_stages_and_updates() -> None:
     ]
     assert view.length == "identified, 45 min so far"
     assert [update.source for update in view.updates] == [
-        "Posted by our team", "Posted by our team", "Detected automatically",
+        "Confirmed by our team", "Confirmed by our team", "Detected automatically",
     ]  # fmt: skip
     assert view.updates[1].edited is not None
     assert view.updates[1].edited.text == "14:25"

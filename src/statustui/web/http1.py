@@ -33,7 +33,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Final
 from urllib.parse import unquote_to_bytes
@@ -76,6 +76,14 @@ class Request:
     fields: tuple[tuple[str, str], ...]
     host: str
     keep_alive: bool
+    _joined: dict[str, str] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        # A remembered request is asked for the same fields again and again.
+        joined: dict[str, str] = {}
+        for name, value in self.fields:
+            joined[name] = f"{joined[name]}, {value}" if name in joined else value
+        object.__setattr__(self, "_joined", joined)
 
     def field(self, name: str) -> str | None:
         """One header field, several of that name joined with commas; None when there is none.
@@ -83,8 +91,7 @@ class Request:
         Args:
             name: in lower case.
         """
-        values = [value for key, value in self.fields if key == name]
-        return ", ".join(values) if values else None
+        return self._joined.get(name)
 
     def parameter(self, name: str) -> str | None:
         """The last value of a query parameter, None when it was not given."""

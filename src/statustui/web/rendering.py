@@ -37,8 +37,8 @@ COLOUR_CLASSES: Final = {
     ServiceStatus.UNDER_MAINTENANCE: "work",
 }
 NO_DATA_CLASS: Final = "none"
-# Above this luminance black stands out more than white does.
-_LIGHT_FROM: Final = 0.179
+# Up to this luminance a white letter has the contrast of 3:1 that large signs need.
+_LIGHT_FROM: Final = 0.3
 
 
 @dataclass(frozen=True, slots=True)

@@ -164,7 +164,7 @@ def _update(update: PublicUpdate, now: datetime) -> UpdateView:
         word=update.status.capitalize(),
         posted=Moment(update.created_at, moment(update.created_at, now)),
         html=to_html(update.message),
-        source="Detected automatically" if update.detected_automatically else "Posted by our team",
+        source=_source(update),
         edited=(
             None
             if update.edited_at is None
@@ -172,6 +172,14 @@ def _update(update: PublicUpdate, now: datetime) -> UpdateView:
         ),
         still_works=to_html(update.still_works) if update.still_works else "",
     )
+
+
+def _source(update: PublicUpdate) -> str:
+    if update.detected_automatically:
+        return "Detected automatically"
+    if update.status in (IncidentStatus.INVESTIGATING, IncidentStatus.IDENTIFIED):
+        return "Confirmed by our team"
+    return "Posted by our team"
 
 
 def _promise(incident: PublicIncident, now: datetime) -> str:
