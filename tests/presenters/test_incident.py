@@ -74,7 +74,8 @@ def test_resolved_says_when_and_keeps_its_length() -> None:
 
 def test_what_can_be_taken_back_stands_in_the_first_line() -> None:
     pending = replace(INCIDENT, pending=PENDING)
-    assert "public in 8 s  U take back  p post now" in head(pending, 80)
+    assert head(pending, 63) == "INC-4F2K  investigating   public in 8 s  U take back  p now"
+    assert "critical" in head(pending, 100)
     due = replace(INCIDENT, pending=replace(PENDING, public_at=NOW))
     assert "going public" in head(due, 80)
 

@@ -46,11 +46,11 @@ def test_open_ones_first_the_worst_and_unowned_before_the_others() -> None:
 def test_cells() -> None:
     (row,) = incidents.rows([INCIDENT], NOW, UTC)
     said = {name: plain(cell) for name, cell in row.cells.items()}
-    assert said["length"] == "8 min"
+    assert said["length"] == "8m"
     assert said["who"] == "unacked"
     assert said["since"] == "03:10"
     (over,) = incidents.rows([OVER], NOW, UTC)
-    assert plain(over.cells["length"]) == "14 min"
+    assert plain(over.cells["length"]) == "14m"
     (internal,) = incidents.rows([INTERNAL], NOW, UTC)
     assert plain(internal.cells["title"]) == f"{INCIDENT.internal_title}  internal"
 

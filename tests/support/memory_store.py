@@ -29,6 +29,7 @@ from statustui.domain.readmodels import (
     ServiceNow,
     ServiceRow,
     TimelineEntry,
+    WatchInfo,
 )
 from statustui.domain.status import IncidentStatus, Role
 from statustui.settings import TerminalFacts, TerminalSettings
@@ -65,6 +66,10 @@ class MemoryStore:
     async def load_board(self, org_id: int) -> Board:
         self._answer("load_board")
         return self.board
+
+    async def load_watch(self) -> WatchInfo | None:
+        self._answer("load_watch")
+        return self.board.watch
 
     async def load_figures(self, org_id: int) -> tuple[ServiceFigures, ...]:
         self._answer("load_figures")
@@ -358,5 +363,3 @@ def screen_rows(pilot: Pilot[Any]) -> list[str]:
 def screen_text(pilot: Pilot[Any]) -> str:
     """What stands on the screen."""
     return "\n".join(screen_rows(pilot))
-
-

@@ -40,6 +40,9 @@ def head(
         ("  ", "text"),
         (incident.status.value, "text"),
     ]
+    if incident.pending is not None and not wide:
+        # What can be taken back has seconds: it stands whole, before everything that has hours.
+        return cut_line([*parts, ("   ", "text"), *_countdown(incident.pending, now)], width)
     if incident.impact is not Impact.NONE:
         style = "strong b" if incident.impact is Impact.CRITICAL else "text"
         parts += [("  ", "text"), (incident.impact.value, style)]
@@ -66,7 +69,7 @@ def _countdown(pending: PendingPost, now: datetime) -> list[Part]:
         ("U", "strong b"),
         (" take back  ", "muted"),
         ("p", "strong b"),
-        (" post now", "muted"),
+        (" now", "muted"),
     ]
 
 

@@ -16,11 +16,11 @@ from statustui.presenters.line import Line, count_of
 OPEN_GROUP = "open"
 
 _WANTED = (
-    Wanted("code", "CODE", 10),
+    Wanted("code", "CODE", 9),
     Wanted("status", "STATUS", 13),
     Wanted("impact", "IMPACT", 8),
     Wanted("since", "BEGAN", 12),
-    Wanted("length", "FOR", 10, is_right=True),
+    Wanted("length", "FOR", 5, is_right=True),
     Wanted("who", "WHO", 8, least_screen=100, wide_width=12),
     Wanted("services", "SERVICES", 24, least_screen=140, wide_width=30),
     Wanted("title", "TITLE", 20),
@@ -97,7 +97,7 @@ def _row(incident: IncidentSummary, group: str, now: datetime, zone: tzinfo) -> 
             "status": ((incident.status.value, base),),
             "impact": ((incident.impact.value, impact_style),),
             "since": ((clock.moment(incident.started_at, now, zone), base),),
-            "length": ((clock.span(ended - incident.started_at), base),),
+            "length": ((clock.age(ended - incident.started_at), base),),
             "who": (("unacked", "strong b"),) if loud and not who else ((who or "-", base),),
             "services": ((", ".join(names) or "-", base),),
             "title": tuple(title),

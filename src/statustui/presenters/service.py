@@ -13,7 +13,7 @@ from statustui.palette import glyph_of, token_of, word_of
 from statustui.presenters import clock
 from statustui.presenters.columns import Column, Wanted, lay_out
 from statustui.presenters.incident import Fact, answer_parts, is_acknowledged
-from statustui.presenters.line import Line, Part, cut, cut_line
+from statustui.presenters.line import Line, Part, cut, cut_line, width_of
 from statustui.presenters.monitors import is_paused
 from statustui.presenters.waterfall import PhaseBar, Waterfall, milliseconds
 from statustui.presenters.waterfall import lay_out as lay_out_phases
@@ -56,22 +56,26 @@ def head(now: ServiceNow, at: datetime, width: int) -> Line:
     """
     service = now.service
     token = token_of(service.status)
-    parts: list[Part] = [
+    shown: list[Part] = [
         (service.name, "strong b"),
         (f"  {glyph_of(service.status)} {word_of(service.status)}", f"{token} b"),
         (f"  {clock.age(at - service.status_since)}", "text"),
     ]
     incident = next((each for each in now.incidents if each.status.is_open), None)
+    further: list[list[Part]] = []
     if incident is not None:
-        parts += _incident_parts(incident, at)
+        further.append(_incident_parts(incident, at))
     cause = next((each for each in now.depends_on if each.id == service.cause_id), None)
     if cause is not None:
-        parts += [
-            ("   cause ", "muted"),
-            (f"{glyph_of(cause.status)} {cause.name}", token_of(cause.status)),
-        ]
-    parts += _public_parts(service, incident)
-    return cut_line(parts, width)
+        glyph = glyph_of(cause.status)
+        further.append([("   cause ", "muted"), (f"{glyph} {cause.name}", token_of(cause.status))])
+    further.append(_public_parts(service, incident))
+    for parts in further:
+        # What does not fit goes whole: half a word at the edge tells nothing.
+        if width_of([*shown, *parts]) > width:
+            break
+        shown += parts
+    return cut_line(shown, width)
 
 
 def _incident_parts(incident: IncidentSummary, at: datetime) -> list[Part]:

@@ -147,6 +147,12 @@ class BaseScreen(Screen[R]):
         """What is on the screen at this moment, line by line."""
         return self._compositor.render_strips()
 
+    @property
+    def is_drawable(self) -> bool:
+        """Whether its widgets are there to be drawn on: not yet while it is built, no more while
+        it goes, although answers of the store may still arrive."""
+        return self.is_mounted and self.size.width > 0 and bool(self.query(FooterKeys))
+
     # What screens override
 
     def hints(self) -> Sequence[KeyHint]:

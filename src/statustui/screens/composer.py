@@ -120,9 +120,9 @@ class ComposerScreen(BaseScreen[None]):
         return self._detail
 
     @property
-    def draft_state(self) -> str:
-        """What the bar says about the draft."""
-        return self._draft_said
+    def is_ready(self) -> bool:
+        """Whether the incident and the drafts have been looked for."""
+        return self._is_filled
 
     @property
     def fields(self) -> dict[str, str]:
@@ -324,7 +324,7 @@ class ComposerScreen(BaseScreen[None]):
         return (KeyHint("f1", "keys"),)
 
     def _lay_out(self) -> None:
-        if not self.is_mounted or self.size.width == 0:
+        if not self.is_drawable:
             return
         width, height = self.size.width, self.size.height
         at = value_column(width)
@@ -347,7 +347,7 @@ class ComposerScreen(BaseScreen[None]):
         self._draw()
 
     def _draw(self) -> None:
-        if not self.is_mounted or self.size.width == 0:
+        if not self.is_drawable:
             return
         now = self.now()
         self._draw_head(now)
@@ -547,7 +547,7 @@ class ComposerScreen(BaseScreen[None]):
         # Only what is still on the screen is called saved.
         if held == self.fields and not self._is_over:
             self._draft_said = said
-            if self.is_mounted:
+            if self.is_drawable:
                 self._draw_bar()
 
     def _draft(self, held: Mapping[str, str]) -> Draft:

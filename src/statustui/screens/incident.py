@@ -159,7 +159,7 @@ class IncidentScreen(BaseScreen[None]):
         return evidence.repeat_command if evidence is not None else ""
 
     def _draw(self) -> None:
-        if not self.is_mounted or self.size.width == 0:
+        if not self.is_drawable:
             return
         now, width = self.now(), self.size.width
         side = self.query_one("#incident-side", Lines)
@@ -230,7 +230,7 @@ class IncidentScreen(BaseScreen[None]):
             side.show(narrow(beside, FACTS_WIDTH - 2))
             found = [fact for fact in found if fact[0] in below]
         lines = [cut_line(labelled(label, value, at), width) for label, value in found]
-        most = 7 if self.size.height < 30 else 12
+        most = min(7, self.size.height // 3 - 1) if self.size.height < 30 else 12
         facts.styles.height = min(len(lines), most)
         pane.styles.height = min(len(lines), most) + 2
         facts.show(lines[:most])

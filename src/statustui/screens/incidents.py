@@ -93,7 +93,7 @@ class IncidentsScreen(ListScreen[None]):
         self.lines.show(rows)
 
     def _draw_head(self, now: datetime) -> None:
-        if not self.is_mounted or self.size.width == 0:
+        if not self.is_drawable:
             return
         said = incidents.summary(self._incidents) if self._has_loaded else ""
         if self.filter_text:

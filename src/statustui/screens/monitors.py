@@ -84,14 +84,14 @@ class MonitorsScreen(ListScreen[None]):
         self._draw_around()
 
     def _draw_around(self) -> None:
-        if not self.is_mounted or self.size.width == 0:
+        if not self.is_drawable:
             return
         self._draw_head(self.now())
         self._draw_pane()
         self.show_keys()
 
     def _draw_head(self, now: datetime) -> None:
-        if not self.is_mounted or self.size.width == 0:
+        if not self.is_drawable:
             return
         paused = sum(monitors.is_paused(each, now) for each in self._monitors)
         down = sum(

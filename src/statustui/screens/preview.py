@@ -147,7 +147,7 @@ class PreviewScreen(BaseScreen[None]):
 
     def _draw(self) -> None:
         board = self.board
-        if not self.is_mounted or self.size.width == 0 or board is None:
+        if not self.is_drawable or board is None:
             return
         now = self.now()
         self.set_class(self.size.height < 30, "-short")
@@ -201,7 +201,7 @@ class PreviewScreen(BaseScreen[None]):
 
     def _draw_checklist(self, now: datetime) -> None:
         board = self.board
-        if board is None or not self.is_mounted:
+        if board is None or not self.is_drawable:
             return
         width, at = self.size.width, value_column(self.size.width)
         found = preview.checklist(

@@ -210,7 +210,7 @@ class ServiceScreen(BaseScreen[None]):
         self.show_keys()
 
     def _redraw(self) -> None:
-        if not self.is_mounted or self.size.width == 0:
+        if not self.is_drawable:
             return
         self._draw_head(self.now())
         match self._tab:
@@ -223,7 +223,7 @@ class ServiceScreen(BaseScreen[None]):
         self.show_keys()
 
     def _draw_head(self, now: datetime) -> None:
-        if not self.is_mounted or self.size.width == 0:
+        if not self.is_drawable:
             return
         width = self.size.width
         left: Line = ((self._gone, "text"),)
@@ -267,7 +267,7 @@ class ServiceScreen(BaseScreen[None]):
         facts.show([cut_line(labelled(label, value, value_at), width) for label, value in found])
 
     def _draw_chart(self) -> None:
-        if self._tab != LATENCY or not self.is_mounted:
+        if self._tab != LATENCY or not self.is_drawable:
             return
         parts: list[tuple[str, str]] = [(" ", "text")]
         for number, (name, _) in enumerate(latency.RANGES):
@@ -308,12 +308,13 @@ class ServiceScreen(BaseScreen[None]):
         if said.highest is not None:
             when = clock.moment(said.highest.at, self.now(), self.zone)
             parts.append(("highest p95 ", "muted"))
-            parts.append((f"{milliseconds(said.highest.p95_ms)} at {when}   ", "text"))
+            at = f" at {when}" if self.size.width >= 100 else ""
+            parts.append((f"{milliseconds(said.highest.p95_ms)}{at}   ", "text"))
         parts.append((f"{said.checks:,} looks, {said.failures:,} failed", "muted"))
         return tuple(parts)
 
     def _draw_timeline(self) -> None:
-        if self._tab != TIMELINE or not self.is_mounted:
+        if self._tab != TIMELINE or not self.is_drawable:
             return
         shown = self.query_one("#service-timeline", ScrolledLines)
         width, at = self.size.width, value_column(self.size.width)

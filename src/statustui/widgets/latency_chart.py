@@ -65,6 +65,8 @@ class LatencyChart(Lines):
         plot.theme("clear")
         plot.frame(False)
         plot.plotsize(width - 1, height)
+        # Else it draws no larger than the terminal it finds; its own widget does the same.
+        plot._set_size(width - 1, height)  # noqa: SLF001
         for series in reversed(chart.series):
             number, sign, _ = SERIES[series.name]
             for piece in series.pieces:
