@@ -192,6 +192,25 @@ async def test_a_stop_without_a_database_counts_what_is_lost(
             await until(lambda: engine.status().pending_results == 1, 8, "one result waits")
 
 
+async def test_a_stop_does_not_wait_for_a_database_that_is_silent(
+    database: Database, story: Story
+) -> None:
+    targets = Targets()
+    service = await story.service("API")
+    await story.monitor(service, url="http://one/")
+    async with Line(database.parameters(ENGINE_ROLE)) as line:
+        target = ConnectionTarget(line.through, "engine@test")
+        async with running(target, targets, expected_loss=None) as engine:
+            await until(lambda: targets.count("http://one/"), 8, "a first look")
+            await until(lambda: engine.status().pending_results == 0, 3, "it is written")
+            line.freeze()
+            looks = targets.count("http://one/")
+            await until(lambda: targets.count("http://one/") > looks, 8, "looks go on")
+            begun = _loop_time()
+        assert _loop_time() - begun < 5
+        assert engine.status().state == "stopped"
+
+
 async def test_a_defect_in_a_checker_is_nobody_looking(
     database: Database, story: Story, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -210,6 +229,51 @@ async def test_a_defect_in_a_checker_is_nobody_looking(
     assert await story.status(service) == ("operational", "operational")
     slots = await story.admin.fetchval("SELECT sum(slots) FROM statustui.rollups_daily")
     assert slots == 0
+
+
+async def test_looks_inside_a_window_are_flagged(database: Database, story: Story) -> None:
+    targets = Targets()
+    targets.broken.add("http://one/")
+    service = await story.service("API")
+    await story.monitor(service, url="http://one/")
+    window = await story.admin.fetchval(
+        """INSERT INTO statustui.maintenance_windows (org_id, title, starts_at, ends_at)
+        VALUES ($1, 'Upgrade', now() - interval '1 minute', now() + interval '1 hour')
+        RETURNING id""",
+        story.org_id,
+    )
+    await story.admin.execute(
+        "INSERT INTO statustui.maintenance_services VALUES ($1, $2, $3)",
+        story.org_id,
+        window,
+        service,
+    )
+
+    async def flags() -> list[bool]:
+        rows = await story.admin.fetch(
+            "SELECT in_maintenance FROM statustui.checks ORDER BY checked_at"
+        )
+        return [row["in_maintenance"] for row in rows]
+
+    async def is_flagged() -> bool:
+        return any(await flags())
+
+    async def is_plain() -> bool:
+        return not all(await flags())
+
+    async def is_down() -> bool:
+        return await story.status(service) == ("major_outage", "major_outage")
+
+    async with running(database.target(ENGINE_ROLE), targets):
+        await until(is_flagged, 8, "a look inside the window")
+        assert await story.incidents() == []
+        await story.admin.execute(
+            "UPDATE statustui.maintenance_windows SET status = 'completed' WHERE id = $1", window
+        )
+        # The service was down all along, so people hear of it as soon as the window is over.
+        await until(is_down, 3, "the outage shows")
+        await until(story.incidents, 3, "an incident is open")
+        await until(is_plain, 8, "a look after the window")
 
 
 async def test_a_monitor_that_cannot_be_read_harms_no_other(

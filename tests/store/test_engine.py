@@ -10,6 +10,7 @@ import pytest
 
 from statustui.domain.decision import Decision
 from statustui.domain.rollup import RecordedCheck, Rollup, roll_up
+from statustui.domain.scheduling import stable_phase_ms
 from statustui.domain.status import CheckStatus
 from statustui.store.engine import LeaseLost
 from tests.support.databases import Database
@@ -110,6 +111,15 @@ async def test_rollups_agree_with_the_checks_and_a_replay_adds_nothing(story: St
         )
     hours = await story.admin.fetchval("SELECT count(*) FROM statustui.rollups_hourly")
     assert hours == 3  # the first slot, half a second before the hour, and two hours of checks
+
+
+async def test_phases_are_drawn_alike_here_and_there(story: Story) -> None:
+    service = await story.service("API")
+    for number in range(5):
+        monitor = await story.watched(await story.monitor(service, f"m{number}"))
+        assert monitor.timetable is not None
+        phase = stable_phase_ms(str(monitor.id), "local", monitor.spec.interval_seconds)
+        assert monitor.timetable.phase_ms == phase
 
 
 async def test_memory_reads_back_as_it_was_written(story: Story) -> None:

@@ -12,7 +12,7 @@ import asyncio
 import logging
 import os
 import socket
-from collections.abc import Awaitable, Coroutine
+from collections.abc import Awaitable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -39,8 +39,9 @@ from statustui.store.engine import EngineStore, LeaseLost, Window
 _LOG = logging.getLogger("statustui.engine")
 
 # How long looks under way may go on after a stop was asked for, and how long the rest may take.
-_FINISH_SECONDS = 1.0
-_FLUSH_SECONDS = 2.5
+_FINISH_SECONDS = 0.8
+_FLUSH_SECONDS = 1.2
+_LEAVE_SECONDS = 0.3
 _RETRY_SECONDS = 0.5
 _MICROSECOND = timedelta(microseconds=1)
 _RELOADING = frozenset({"configuration", "maintenance"})
@@ -220,12 +221,12 @@ class Engine:
             for task in tasks[1:]:
                 task.cancel()
             await self._finish_looks(_FINISH_SECONDS if stop.is_set() else 0.0)
-            for task in (writing, stopping):
-                task.cancel()
-            ended = await asyncio.gather(*tasks, stopping, return_exceptions=True)
-        for outcome in ended:
-            if isinstance(outcome, Exception):
-                raise outcome
+            stopping.cancel()
+            # A task may hang in a line that is silent, and then it is left behind.
+            ended, _ = await _cancel([*tasks, stopping], _LEAVE_SECONDS)
+        for task in ended:
+            if not task.cancelled() and (error := task.exception()) is not None:
+                raise error
         if not stop.is_set():
             self._state = "standby"
 
@@ -429,13 +430,18 @@ class Engine:
 
     async def _end(self) -> int:
         """Writes what is queued, gives the lease back, and says how many results were lost."""
-        lost = await self._writer.close(self._lease.held, _FLUSH_SECONDS)
+        closing = asyncio.create_task(self._writer.close(self._lease.held, _FLUSH_SECONDS))
+        await asyncio.wait({closing}, timeout=_FLUSH_SECONDS + _LEAVE_SECONDS)
+        leaving = asyncio.create_task(self._leave())
+        await asyncio.wait({leaving}, timeout=_LEAVE_SECONDS)
+        await _cancel([closing, leaving], 0.0)
         self._state = "stopped"
-        with suppress(DatabaseUnavailable, TimeoutError):
-            async with asyncio.timeout(_RETRY_SECONDS):
-                await self._lease.release()
-                await self._store.sign_off(self._id)
-        return lost
+        return self._writer.lost + self._writer.pending
+
+    async def _leave(self) -> None:
+        with suppress(DatabaseUnavailable):
+            await self._lease.release()
+            await self._store.sign_off(self._id)
 
     def _info(self) -> dict[str, object]:
         return {
@@ -451,8 +457,8 @@ class Engine:
 
 
 def _organizations(bundle: frozenset[Change]) -> list[str] | None:
-    """The keys of those whose configuration changed; None for everybody's."""
-    keys = {change.org_key for change in bundle if change.kind == "configuration"}
+    """The keys of those whose configuration or windows changed; None for everybody's."""
+    keys = {change.org_key for change in bundle if change.kind in _RELOADING}
     return None if EVERYBODY in keys else sorted(keys)
 
 
@@ -475,6 +481,22 @@ async def _until_lease_changes(changes: Subscription) -> None:
         if isinstance(bundle, Resync) or any(change.kind == "leases" for change in bundle):
             return
     await asyncio.Event().wait()
+
+
+async def _cancel(
+    tasks: Sequence[asyncio.Task[Any]], seconds: float
+) -> tuple[set[asyncio.Task[Any]], set[asyncio.Task[Any]]]:
+    """Cancels tasks and waits for at most some time; returns those that ended and those left."""
+    for task in tasks:
+        task.cancel()
+        task.add_done_callback(_look_at)
+    return await asyncio.wait(tasks, timeout=seconds)
+
+
+def _look_at(task: asyncio.Task[Any]) -> None:
+    """Takes note of how a task ended, so that one that was left behind ends without a complaint."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        _LOG.debug("a task ended after it was left: %s", error)
 
 
 async def _first(*awaitables: Coroutine[Any, Any, object]) -> None:
