@@ -1,6 +1,6 @@
 """The dashboard as a program of its own over a world in memory, for real terminals and benchmarks.
 
-    python -m tests.support.dashboard_process [--services N] [--changes RATE] [--calm]
+python -m tests.support.dashboard_process [--services N] [--changes RATE] [--calm]
 """
 
 from __future__ import annotations
@@ -108,6 +108,7 @@ async def main() -> int:
     )
     changing: asyncio.Task[None] | None = None
     if options.changes:
+
         async def later() -> None:
             await asyncio.sleep(options.after)
             await _changing(store, options.changes)

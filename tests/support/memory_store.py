@@ -33,6 +33,7 @@ from statustui.domain.readmodels import (
 )
 from statustui.domain.status import IncidentStatus, Role
 from statustui.settings import TerminalFacts, TerminalSettings
+from statustui.store.operator import OperatorStore
 from tests.support import acme
 
 
@@ -318,7 +319,7 @@ def store(role: Role = Role.OWNER) -> MemoryStore:
 
 @asynccontextmanager
 async def stage(
-    memory: MemoryStore,
+    memory: MemoryStore | OperatorStore,
     data_dir: Path,
     *,
     size: tuple[int, int] = (80, 24),
@@ -326,12 +327,14 @@ async def stage(
     facts: TerminalFacts = FACTS,
     settings: TerminalSettings | None = None,
     read_only: bool = False,
+    listener: Any = None,
+    organization_id: int = 1,
 ) -> AsyncIterator[Pilot[Any]]:
-    """The dashboard over a store in memory, with an incident opened first."""
+    """The dashboard over a store, in memory or not, with an incident opened first."""
     app = DashboardApp(
         memory,  # type: ignore[arg-type]
-        SilentListener(),  # type: ignore[arg-type]
-        1,
+        listener or SilentListener(),
+        organization_id,
         settings or TerminalSettings(),  # type: ignore[call-arg]
         facts=facts,
         data_dir=data_dir,

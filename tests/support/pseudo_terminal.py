@@ -94,7 +94,9 @@ class PseudoTerminal:
                     return self._pieces[-1][0] if self._pieces else time.perf_counter()
                 left = deadline - time.perf_counter()
                 if left <= 0:
-                    raise AssertionError(f"not within {seconds} s; got {self.output(since)[-2000:]!r}")
+                    raise AssertionError(
+                        f"not within {seconds} s; got {self.output(since)[-2000:]!r}"
+                    )
                 self._news.wait(min(left, 0.1))
 
     def shows(self, text: str, *, since: int = 0, seconds: float = 15.0) -> float:

@@ -59,8 +59,12 @@ class Lines(Widget):
 
 def changed_span(old: Line, new: Line) -> tuple[int, int] | None:
     """The columns from the first to behind the last cell that differs; None when none does."""
+    if old == new:
+        return None
     before, after = _cells(old), _cells(new)
-    if len(before) != len(after):
+    if len(before) != len(after) or not all(text for text, _ in (*before, *after)):
+        # A combining mark or the second half of a wide character: where to cut it is the
+        # terminal's own affair, so the whole line is sent.
         return 0, max(len(before), len(after))
     first, last = 0, len(after)
     while first < last and before[first] == after[first]:
@@ -73,17 +77,20 @@ def changed_span(old: Line, new: Line) -> tuple[int, int] | None:
 
 
 def _cells(line: Line) -> list[tuple[str, str]]:
-    """One entry for each column: a wide character's second one is empty."""
+    """One entry for each column; wide characters and combining marks give an empty one."""
     cells: list[tuple[str, str]] = []
     for text, key in line:
         if text.isascii():
             cells.extend((character, key) for character in text)
             continue
         for character in text:
-            width = cell_width(character)
-            if width == 0 and cells:
-                cells[-1] = (cells[-1][0] + character, key)
-            else:
-                cells.append((character, key))
-                cells.extend([("", key)] * (width - 1))
+            match cell_width(character):
+                case 1:
+                    cells.append((character, key))
+                case 0 if cells:
+                    cells[-1] = ("", f"{cells[-1][0]}{character} {key}")
+                case 0:
+                    cells.append(("", f"{character} {key}"))
+                case _:
+                    cells += [("", f"{character} {key}"), ("", key)]
     return cells
