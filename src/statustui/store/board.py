@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -22,8 +23,11 @@ from statustui.store.connection import Pool, PoolConnection, transaction
 _SQL = queries.load("board")
 
 _STATUS = {str(status): status for status in ServiceStatus}
+_STATE = {str(state): state for state in MonitorState}
 _STATE_RANK = {str(state): rank for rank, state in enumerate(MonitorState)}
 _PAUSED = MonitorState.PAUSED
+# Values are made of this many rows at a time: in between, a key that was pressed is answered.
+_BREATH = 200
 
 Strip = tuple[bytes, datetime | None]
 
@@ -91,31 +95,33 @@ async def load_services(
             await connection.fetch(_SQL["load_dependencies"], org_id), itemgetter("service_id")
         )
     }
-    said = {
-        service: put_together(group)
-        for service, group in groupby(
-            await connection.fetch(_SQL["load_states"], org_id, only), itemgetter("service_id")
-        )
-    }
+    said: dict[UUID, Said] = {}
+    states = await connection.fetch(_SQL["load_states"], org_id, only)
+    for number, (service, group) in enumerate(groupby(states, itemgetter("service_id"))):
+        said[service] = put_together(group)
+        if number % _BREATH == 0:
+            await asyncio.sleep(0)
     maintained = {
         row["service_id"] for row in await connection.fetch(_SQL["load_maintained"], org_id)
     }
-    statuses: dict[UUID, ServiceStatus] = {
-        row["id"]: _STATUS[row["current_status"]] for row in rows
-    }
-    causes = find_causes(statuses, depends_on)
+    causes = find_causes({row["id"]: _STATUS[row["current_status"]] for row in rows}, depends_on)
     concerned = incidents_by_service(incident_summaries)
-    return tuple(
-        _service(
-            row,
-            said.get(row["id"], _NOTHING_SAID),
-            depends_on.get(row["id"], ()),
-            causes.get(row["id"]),
-            concerned.get(row["id"]),
-            row["id"] in maintained,
+    services: list[ServiceRow] = []
+    for number, row in enumerate(rows):
+        if number % _BREATH == 0:
+            await asyncio.sleep(0)
+        key = row["id"]
+        services.append(
+            _service(
+                row,
+                said.get(key, _NOTHING_SAID),
+                depends_on.get(key, ()),
+                causes.get(key),
+                concerned.get(key),
+                key in maintained,
+            )
         )
-        for row in rows
-    )
+    return tuple(services)
 
 
 async def find_neighbours(connection: PoolConnection, org_id: int, service_id: UUID) -> list[UUID]:
@@ -218,7 +224,7 @@ def _service(
         public_status=_STATUS[row["public_status"]],
         status_since=row["status_since"],
         pinned_status=_STATUS[row["pinned_status"]] if row["pinned_status"] else None,
-        monitor_state=MonitorState(said.state) if said.state else None,
+        monitor_state=_STATE[said.state] if said.state else None,
         error_kind=said.error_kind,
         reason=said.reason,
         reason_monitor=said.monitor,

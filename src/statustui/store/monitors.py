@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
@@ -27,14 +31,22 @@ from statustui.store.connection import Pool, PoolConnection, transaction
 _SQL = queries.load("monitors")
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# Values are made of this many rows at a time: in between, a key that was pressed is answered.
+_BREATH = 100
 _FAILED = (CheckStatus.FAILURE, CheckStatus.TIMEOUT)
 
 
 async def load_monitors(pool: Pool, org_id: int) -> tuple[MonitorRow, ...]:
     """All monitors, by service and name."""
     async with transaction(pool, readonly=True) as connection:
-        now = datetime.now(UTC)
-        return tuple(monitor_row(row, now) for row in await load_rows(connection, org_id))
+        rows = await load_rows(connection, org_id)
+    now = datetime.now(UTC)
+    result: list[MonitorRow] = []
+    for number, row in enumerate(rows):
+        if number % _BREATH == 0:
+            await asyncio.sleep(0)
+        result.append(monitor_row(row, now))
+    return tuple(result)
 
 
 async def load_rows(
@@ -209,12 +221,7 @@ def monitor_spec(row: asyncpg.Record) -> MonitorSpec:
 def monitor_row(row: asyncpg.Record, now: datetime) -> MonitorRow:
     """A row of `load_monitors` as lists show it."""
     kind = MonitorType(row["type"])
-    try:
-        config = parse_config(kind, json.loads(row["config"]))
-        target, shown_config = target_of(config), masked(config)
-    except ValidationFailed as failure:
-        # Written past this program, with psql: the list is shown all the same.
-        target, shown_config = f"unreadable: {failure.message}", {}
+    target, shown_config = _shown(kind, row["config"])
     paused = not row["is_active"] or row["is_resting"]
     state = MonitorState.PAUSED if paused else MonitorState(row["state"])
     last_status = CheckStatus(row["last_status"]) if row["last_status"] else None
@@ -249,6 +256,17 @@ def monitor_row(row: asyncpg.Record, now: datetime) -> MonitorRow:
         recent=row["recent"] or b"",
         recent_until=row["recent_until"],
     )
+
+
+@lru_cache(maxsize=16_384)
+def _shown(kind: MonitorType, config: str) -> tuple[str, Mapping[str, object]]:
+    """Target and configuration as they may be shown; read once for each that there is."""
+    try:
+        read = parse_config(kind, json.loads(config))
+    except ValidationFailed as failure:
+        # Written past this program, with psql: the list is shown all the same.
+        return f"unreadable: {failure.message}", MappingProxyType({})
+    return target_of(read), MappingProxyType(masked(read))
 
 
 def _next_run(
