@@ -74,7 +74,7 @@ def test_resolved_says_when_and_keeps_its_length() -> None:
 
 def test_what_can_be_taken_back_stands_in_the_first_line() -> None:
     pending = replace(INCIDENT, pending=PENDING)
-    assert head(pending, 63) == "INC-4F2K  investigating   public in 8 s  U take back  p now"
+    assert head(pending, 63) == "INC-4F2K  investigating   public in 8 s  U take back  p now  8m"
     assert "critical" in head(pending, 100)
     due = replace(INCIDENT, pending=replace(PENDING, public_at=NOW))
     assert "going public" in head(due, 80)

@@ -260,7 +260,8 @@ async def test_somebody_else_was_first(tmp_path: Path) -> None:
         await to_preview(pilot)
         memory.move(CODE, IncidentStatus.MONITORING)
         await pilot.press("p")
-        await shows(pilot, "bob has moved INC-4F2K to monitoring meanwhile")
+        await shows(pilot, "changed    bob has moved INC-4F2K to monitoring meanwhile")
+        await shows(pilot, "post all the same?   y post")
         assert memory.posted == []
         await pilot.press("escape")
         await pilot.press("escape")

@@ -40,21 +40,24 @@ def head(
         ("  ", "text"),
         (incident.status.value, "text"),
     ]
-    if incident.pending is not None and not wide:
-        # What can be taken back has seconds: it stands whole, before everything that has hours.
-        return cut_line([*parts, ("   ", "text"), *_countdown(incident.pending, now)], width)
+    further: list[list[Part]] = []
+    if incident.pending is not None:
+        # What can be taken back has seconds: it goes before everything that has hours.
+        further.append([("   ", "text"), *_countdown(incident.pending, now)])
     if incident.impact is not Impact.NONE:
         style = "strong b" if incident.impact is Impact.CRITICAL else "text"
-        parts += [("  ", "text"), (incident.impact.value, style)]
+        further.append([("  ", "text"), (incident.impact.value, style)])
     if not incident.is_public:
-        parts += [("  ", "text"), ("internal", "internal b")]
+        further.append([("  ", "text"), ("internal", "internal b")])
     end = incident.resolved_at or now
-    parts += [("  ", "text"), (clock.age(end - incident.started_at), "text")]
-    if incident.pending is not None:
-        parts += [("   ", "text"), *_countdown(incident.pending, now)]
-        return cut_line(parts, width)
-    parts += _whose(incident, now, zone)
-    parts += _owed(incident, now, zone, wide=wide)
+    further.append([("  ", "text"), (clock.age(end - incident.started_at), "text")])
+    if incident.pending is None:
+        further.append(_whose(incident, now, zone))
+        further.append(_owed(incident, now, zone, wide=wide))
+    for piece in further:
+        # What does not fit goes whole: half a word at the edge tells nothing.
+        if width_of([*parts, *piece]) <= width:
+            parts += piece
     return cut_line(parts, width)
 
 

@@ -67,6 +67,7 @@ class PreviewScreen(BaseScreen[None]):
         self._shows_after = True
         self._page_number = 0
         self._has_confirmed = False
+        self._moved_on = ""
 
     @property
     def is_armed(self) -> bool:
@@ -212,8 +213,12 @@ class PreviewScreen(BaseScreen[None]):
             zone=self.zone,
             public_delay_seconds=self.dashboard.settings.public_delay_seconds,
         )
+        if self._moved_on:
+            found = (("changed", ((self._moved_on, "strong b"),)), *found)
         lines = [cut_line(labelled(label, value, at), width) for label, value in found]
-        self.query_one("#preview-checklist", Lines).show(lines)
+        checklist = self.query_one("#preview-checklist", Lines)
+        checklist.styles.height = len(lines)
+        checklist.show(lines)
 
     # Doing
 
@@ -245,9 +250,11 @@ class PreviewScreen(BaseScreen[None]):
             and summary is not None
             and not self._has_confirmed
         ):
-            said, failing = words.still_failing(summary, board.services, self.now())
+            _, failing = words.still_failing(summary, board.services, self.now())
             if failing:
-                self.ask(f"{said}: resolve all the same?", [Choice("y", "resolve", self._confirm)])
+                # What fails is said in the checklist, right above.
+                question = "checks still fail: resolve all the same?"
+                self.ask(question, [Choice("y", "resolve", self._confirm)])
                 return
         self._post()
 
@@ -289,9 +296,10 @@ class PreviewScreen(BaseScreen[None]):
     def _show_change(self, error: StaleState, detail: IncidentDetail) -> None:
         """The incident moved on: show it as it is now, say how, and ask."""
         self._composer.has_seen(detail)
+        self._moved_on = error.message
         self.dashboard.reload()
         self._draw()
-        self.ask(f"{error.message}: post all the same?", [Choice("y", "post", self._post)])
+        self.ask("it has moved on: post all the same?", [Choice("y", "post", self._post)])
 
 
 def _beside(left: Line, right: Line, column: int) -> Line:
