@@ -34,12 +34,12 @@ async def load_figures(pool: Pool, org_id: int) -> tuple[ServiceFigures, ...]:
     since = datetime.combine(first, time(), UTC)
     async with transaction(pool, isolation="repeatable_read", readonly=True) as connection:
         services = await connection.fetch(_SQL["load_statuses"], org_id)
-        days = await connection.fetch(_SQL["load_days"], org_id)
-        scheduled = await connection.fetch(_SQL["load_scheduled"], org_id, since)
+        days = await connection.fetch(_SQL["load_days"], org_id, first)
+        scheduled = await connection.fetch(_SQL["load_scheduled"], org_id, first)
         latencies = await connection.fetch(_SQL["load_latency_of_day"], org_id)
         changes = await connection.fetch(_SQL["load_worst"], org_id, since)
-    sums = {(row["service_id"], row["day"]): row for row in days}
-    slots = {(row["service_id"], row["day"]): int(row["slots"]) for row in scheduled}
+    seen = {row["service_id"]: row for row in days}
+    slots = {row["service_id"]: row for row in scheduled}
     p95 = {row["service_id"]: _percentile(row, 0.95) for row in latencies}
     moved = {key: list(group) for key, group in groupby(changes, itemgetter("service_id"))}
     calendar = [first + timedelta(days=offset) for offset in range(DAYS)]
@@ -51,10 +51,7 @@ async def load_figures(pool: Pool, org_id: int) -> tuple[ServiceFigures, ...]:
         worst = worst_by_day(
             ServiceStatus(service["current_status"]), moved.get(key, ()), service["since"], calendar
         )
-        cells = tuple(
-            _cell(day, sums.get((key, day)), slots.get((key, day), 0), worst[index])
-            for index, day in enumerate(calendar)
-        )
+        cells = _cells(calendar, seen.get(key), slots.get(key), worst)
         figures.append(
             ServiceFigures(
                 service_id=key,
@@ -67,12 +64,26 @@ async def load_figures(pool: Pool, org_id: int) -> tuple[ServiceFigures, ...]:
     return tuple(figures)
 
 
-def _cell(
-    day: date, row: asyncpg.Record | None, scheduled: int, worst: ServiceStatus | None
-) -> DayCell:
-    if row is None:
-        return DayCell(day, 0, 0, scheduled, 0, worst)
-    return DayCell(day, row["succeeded"], row["looked"], scheduled, row["slots"], worst)
+def _cells(
+    calendar: Sequence[date],
+    seen: asyncpg.Record | None,
+    scheduled: asyncpg.Record | None,
+    worst: Sequence[ServiceStatus | None],
+) -> tuple[DayCell, ...]:
+    # A list may run a day ahead of the calendar when midnight passes in between.
+    count = len(calendar)
+    succeeded, looked, slots, planned = [0] * count, [0] * count, [0] * count, [0] * count
+    if seen is not None:
+        for index, day in enumerate(seen["days"]):
+            if day < count:
+                succeeded[day] = seen["succeeded"][index]
+                looked[day] = seen["looked"][index]
+                slots[day] = seen["slots"][index]
+    if scheduled is not None:
+        for day, number in zip(scheduled["days"], scheduled["slots"], strict=True):
+            if day < count:
+                planned[day] = number
+    return tuple(map(DayCell, calendar, succeeded, looked, planned, slots, worst))
 
 
 def worst_by_day(

@@ -2,20 +2,26 @@
 -- was flagged as inside maintenance.
 
 -- name: load_days
--- Thirty days of every service, today last.
-SELECT m.service_id, r.day, sum(r.success + r.degraded) AS succeeded,
-       sum(r.success + r.degraded + r.failure + r.timeout) AS looked, sum(r.slots) AS slots
-FROM rollups_daily r
-JOIN monitors m ON m.key = r.monitor
-WHERE r.org_id = $1 AND r.day > (now() AT TIME ZONE 'UTC')::date - 30
-GROUP BY m.service_id, r.day
+-- Every service's days since $2, counted from it, with what was seen on each.
+SELECT d.service_id, array_agg(d.day) AS days, array_agg(d.succeeded) AS succeeded,
+       array_agg(d.looked) AS looked, array_agg(d.slots) AS slots
+FROM (SELECT m.service_id, r.day - $2::date AS day, sum(r.success + r.degraded) AS succeeded,
+             sum(r.success + r.degraded + r.failure + r.timeout) AS looked, sum(r.slots) AS slots
+      FROM rollups_daily r
+      JOIN monitors m ON m.key = r.monitor
+      WHERE r.org_id = $1 AND r.day >= $2
+      GROUP BY m.service_id, r.day) d
+GROUP BY d.service_id
 
 -- name: load_scheduled
 -- How many slots each service had on each of these days.
-SELECT m.service_id, (c.at AT TIME ZONE 'UTC')::date AS day, sum(c.slots) AS slots
-FROM scheduled_slots($1, $2, now(), interval '1 day') c
-JOIN monitors m ON m.key = c.monitor
-GROUP BY 1, 2
+SELECT d.service_id, array_agg(d.day) AS days, array_agg(d.slots) AS slots
+FROM (SELECT m.service_id, (c.at AT TIME ZONE 'UTC')::date - $2::date AS day,
+             sum(c.slots)::bigint AS slots
+      FROM scheduled_slots($1, $2::date::timestamp AT TIME ZONE 'UTC', now(), interval '1 day') c
+      JOIN monitors m ON m.key = c.monitor
+      GROUP BY 1, 2) d
+GROUP BY d.service_id
 
 -- name: load_latency_of_day
 -- The latencies of the last 24 hours of every service, as a histogram.
