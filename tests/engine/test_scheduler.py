@@ -197,18 +197,27 @@ def test_a_new_monitor_and_one_that_somebody_asked_for() -> None:
     assert _keys(runs) == [1]
     assert runs[0].due.is_extra
     scheduler.finish(runs[0], _at(2.6), retry=False)
-    asked = {key: replace(each, run_requested_at=_at(3)) for key, each in monitors.items()}
+    # The database's clock is ahead; what was asked for is had all the same, and once.
+    asked = {key: replace(each, run_requested_at=_at(30)) for key, each in monitors.items()}
     scheduler.load(asked, {1: _at(2.5), 2: _BEGIN}, _at(3))
     runs = scheduler.take(_at(3))
     assert sorted(_keys(runs)) == [1, 2]
-    # Asked for while it runs: once more afterwards.
-    scheduler.load(asked, {1: _at(2.5), 2: _BEGIN}, _at(3.1))
+    # Asked for again while it runs: once more afterwards.
+    again = {key: replace(each, run_requested_at=_at(31)) for key, each in monitors.items()}
+    scheduler.load(again, {1: _at(2.5), 2: _BEGIN}, _at(3.1))
     for run in runs:
         scheduler.finish(run, _at(3.2), retry=False)
-    assert sorted(_keys(scheduler.take(_at(3.2)))) == [1, 2]
+    runs = scheduler.take(_at(3.2))
+    assert sorted(_keys(runs)) == [1, 2]
+    for run in runs:
+        scheduler.finish(run, _at(3.3), retry=False)
     # The looks that were asked for have been had.
-    scheduler.load(asked, {1: _at(3.2), 2: _at(3.2)}, _at(4))
+    scheduler.load(again, {1: _at(3.2), 2: _at(3.2)}, _at(4))
     assert scheduler.take(_at(4)) == []
+    # An engine that takes over finds what was asked for since the last look.
+    other = Scheduler(10, 10)
+    other.load(again, {1: _at(30.5), 2: _at(31.5)}, _at(32))
+    assert _keys(other.take(_at(32))) == [1]
 
 
 def test_the_clock_is_set_back() -> None:

@@ -130,15 +130,18 @@ class Scheduler:
             if entry is None:
                 entry = _Entry(monitor, host_of(monitor.spec.config))
                 self._entries[key] = entry
+                last = last_looks.get(key)
                 if key in self._running:
                     entry.place = _Place.RUNNING  # paused and resumed during one look
                 else:
-                    self._begin(entry, last_looks.get(key), now)
+                    self._begin(entry, last, now)
+                asked = monitor.run_requested_at
+                is_asked = asked is not None and last is not None and asked > last
             else:
+                # Told by the request itself: the database's clock may be ahead of this one.
+                is_asked = monitor.run_requested_at != entry.monitor.run_requested_at
                 self._update(entry, monitor, now)
-            asked = monitor.run_requested_at
-            last = last_looks.get(key)
-            if asked is not None and (last is None or asked > last) and asked <= now:
+            if is_asked:
                 self._request(entry, now)
 
     def reschedule(self, now: datetime) -> None:
