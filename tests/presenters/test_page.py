@@ -111,6 +111,16 @@ def test_what_was_resolved_is_said_for_a_day() -> None:
     assert banner(page, at("19 09:13")).lead == "No incident since 18 Nov, 09:12 UTC, 1 day ago."
 
 
+def test_what_was_resolved_stays_beside_what_is_open() -> None:
+    """One is over, another goes on: both are said."""
+    top = banner(samples.outage_page(), at("19 08:00"))
+    assert top.recent == "Resolved 22 h 48 min ago: Webhooks delivered late"
+    assert top.recent_code == "INC-K3VD"
+    assert banner(samples.outage_page(), NOW).recent == ""
+    calm = banner(samples.resolved_page(), at("18 09:52"))
+    assert (calm.recent, calm.lead_code) == ("", "INC-K3VD")
+
+
 def test_an_open_incident_on_a_calm_page_is_said() -> None:
     watching = replace(samples.OUTAGE, status=IncidentStatus.MONITORING)
     top = banner(samples.page({}, (watching,)), NOW)

@@ -42,9 +42,15 @@ def _run(*words: str) -> str:
     return done.stdout
 
 
-def document(url: str) -> str:
-    """The document after loading, as the browser would write it down."""
-    return _run("--dump-dom", url)
+def document(url: str, later_ms: int = 0) -> str:
+    """The document after loading, as the browser would write it down.
+
+    Args:
+        url: its address.
+        later_ms: let this much of the page's own time pass first; timers run, nobody waits.
+    """
+    later = [f"--virtual-time-budget={later_ms}"] if later_ms else []
+    return _run(*later, "--dump-dom", url)
 
 
 def screenshot(

@@ -5,10 +5,14 @@ from __future__ import annotations
 import asyncio
 import re
 import struct
+from collections.abc import Awaitable
 from pathlib import Path
+from time import monotonic
 
 import pytest
 
+from statustui.web.answers import Answer
+from statustui.web.http1 import Request
 from tests.support.chromium import document, needs_chromium, screenshot
 from tests.web import samples
 from tests.web.serving import serve
@@ -37,3 +41,27 @@ async def test_the_page_is_drawn(tmp_path: Path) -> None:
         assert size_of(path) == (1440, 900)
         assert path.stat().st_size > 20_000, "the page is empty"
     assert pictures["light"].read_bytes() != pictures["dark"].read_bytes()
+
+
+async def test_an_open_page_brings_itself_up_to_date() -> None:
+    """What changed comes without a reload: content, title and the sign in the tab."""
+    async with serve([samples.quiet_page()]) as served:
+        page = served.pages.get("acme")
+        assert page is not None
+        asked: list[str] = []
+        answer = served.server.handler
+
+        def counting(request: Request) -> Answer | Awaitable[Answer]:
+            if request.path == "/s/acme":
+                asked.append(request.path)
+                if len(asked) == 2:
+                    page.put(samples.outage_page(), read=monotonic())
+            return answer(request)
+
+        served.server.handler = counting
+        url = f"http://{served.host}:{served.port}/s/acme"
+        html = await asyncio.to_thread(document, url, 40_000)
+    assert len(asked) >= 2
+    assert "<title>Partial outage: 4 of 43 services" in html
+    assert "Partial outage: 4 of 43 services unavailable</h1>" in html
+    assert "icon-down.svg" in html

@@ -44,6 +44,8 @@ class Banner:
         headline: the sentence that counts.
         lead: which services, or what was last; may be empty.
         lead_code: the incident that the lead speaks of, if it does.
+        recent: what was resolved within a day, where the lead speaks of something else.
+        recent_code: the incident that it speaks of.
         since: when the overall status began, None while all is well.
         since_note: how long that is.
         updated: when the newest public word was posted, None without an open incident.
@@ -57,6 +59,8 @@ class Banner:
     headline: str
     lead: str
     lead_code: str | None
+    recent: str
+    recent_code: str | None
     since: Moment | None
     since_note: str
     updated: Moment | None
@@ -86,6 +90,9 @@ def banner(page: PublicPage, now: datetime) -> Banner:
     status = overall_status(page)
     open_incidents = [incident for incident in page.incidents if incident.status.is_open]
     lead, lead_code = _lead(page, status, open_incidents, now)
+    recent, recent_code = _recent(page, now)
+    if recent_code == lead_code:
+        recent, recent_code = "", None
     broken = status is not ServiceStatus.OPERATIONAL
     since = overall_since(page) if broken else None
     posted = [update.created_at for incident in open_incidents for update in incident.updates]
@@ -95,6 +102,8 @@ def banner(page: PublicPage, now: datetime) -> Banner:
         headline=_headline(page, status),
         lead=lead,
         lead_code=lead_code,
+        recent=recent,
+        recent_code=recent_code,
         since=_moment(since, now),
         since_note=span(now - since) if since is not None else "",
         updated=_moment(updated, now),
@@ -193,18 +202,33 @@ def _calm_lead(
         if len(open_incidents) > 1:
             return f"{len(open_incidents)} incidents are still being worked on.", None
         return f"One incident is still open, {newest.status.value}: {newest.title}", newest.code
-    resolved = max(
-        (incident for incident in page.incidents if incident.resolved_at is not None),
-        key=lambda incident: incident.resolved_at or incident.started_at,
-        default=None,
-    )
+    recent, code = _recent(page, now)
+    if code is not None:
+        return recent, code
+    resolved = _last_resolved(page)
     if resolved is None or resolved.resolved_at is None:
         return ("No incident has been published." if page.services else ""), None
-    if now - resolved.resolved_at < RESOLVED_SHOWN:
-        return f"Resolved {ago(resolved.resolved_at, now)}: {resolved.title}", resolved.code
     return (
         f"No incident since {moment(resolved.resolved_at, now)}, {ago(resolved.resolved_at, now)}.",
         None,
+    )
+
+
+def _recent(page: PublicPage, now: datetime) -> tuple[str, str | None]:
+    """What was resolved last, while that is less than a day ago."""
+    resolved = _last_resolved(page)
+    if resolved is None or resolved.resolved_at is None:
+        return "", None
+    if now - resolved.resolved_at >= RESOLVED_SHOWN:
+        return "", None
+    return f"Resolved {ago(resolved.resolved_at, now)}: {resolved.title}", resolved.code
+
+
+def _last_resolved(page: PublicPage) -> PublicIncident | None:
+    return max(
+        (incident for incident in page.incidents if incident.resolved_at is not None),
+        key=lambda incident: incident.resolved_at or incident.started_at,
+        default=None,
     )
 
 

@@ -38,6 +38,8 @@ def page_text(view: PageView, incidents: dict[str, PublicIncident]) -> str:
     lines.append(top.headline)
     if top.lead:
         lines += _wrapped(top.lead)
+    if top.recent:
+        lines += _wrapped(f"{top.recent}.")
     facts = []
     if top.since is not None:
         facts.append(f"Since {top.since.text} ({top.since_note}).")

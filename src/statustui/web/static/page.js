@@ -6,7 +6,7 @@
   const every = 15000;
   const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
   const local = new Intl.DateTimeFormat(undefined, {dateStyle: "medium", timeStyle: "short"});
-  let tag = "";
+  let last = null;
 
   const explainTimes = () => {
     for (const time of document.querySelectorAll("time[datetime]")) {
@@ -43,9 +43,9 @@
     try {
       const answer = await fetch(location.href, {cache: "no-cache", headers: {Accept: "text/html"}});
       if (!answer.ok) return;
-      const seen = answer.headers.get("ETag") || "";
-      if (tag && seen !== tag) exchange(await answer.text());
-      tag = seen;
+      const text = await answer.text();
+      if (text !== last) exchange(text);
+      last = text;
     } catch {
       // The network is away; what is shown stays, and the next look tries again.
     }
