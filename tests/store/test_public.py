@@ -53,6 +53,8 @@ async def test_only_what_is_public_is_read(store: PublicStore, tenants: Tenants)
     assert [service.name for service in incident.services] == ["API"]
     (window,) = page.maintenance
     assert (window.title, window.services) == ("Restart", ("API",))
+    assert window.service_ids == (tenants.ids["api"],)
+    assert [update.message for update in window.updates] == ["soon"]
     assert window.status is MaintenanceStatus.SCHEDULED
     assert "secret" not in repr(page)
     assert "Database" not in repr(page)

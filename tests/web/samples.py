@@ -13,6 +13,7 @@ from statustui.domain.publicmodels import (
     PublicDay,
     PublicIncident,
     PublicMaintenance,
+    PublicMaintenanceUpdate,
     PublicPage,
     PublicPoint,
     PublicService,
@@ -271,6 +272,7 @@ def maintenance(
     description: str = "",
     status: MaintenanceStatus = MaintenanceStatus.SCHEDULED,
     rule: str | None = None,
+    updates: Sequence[tuple[MaintenanceStatus, str, str]] = (),
 ) -> PublicMaintenance:
     """A maintenance window."""
     return PublicMaintenance(
@@ -282,6 +284,11 @@ def maintenance(
         status=status,
         recurrence_rule=rule,
         services=services,
+        service_ids=tuple(uuid("service", name) for name in services),
+        updates=tuple(
+            PublicMaintenanceUpdate(uuid("maintenance", title, when), said, message, at(when))
+            for said, when, message in updates
+        ),
     )
 
 
@@ -396,6 +403,17 @@ def maintenance_page() -> PublicPage:
         description="The storage behind reporting is replaced. Events are recorded during the "
         "work and appear in Reports within 30 minutes after its end.",
         status=MaintenanceStatus.IN_PROGRESS,
+        updates=[
+            (
+                MaintenanceStatus.IN_PROGRESS, "19 14:30",
+                "The first of two copies is done and verified. We are on schedule.",
+            ),
+            (MaintenanceStatus.IN_PROGRESS, "19 14:00", "The announced work has begun."),
+            (
+                MaintenanceStatus.SCHEDULED, "12 09:00",
+                "On 19 November, 14:00 to 16:00 UTC, we move the storage behind reporting.",
+            ),
+        ],
     )  # fmt: skip
     pausing = dict.fromkeys(("Reports", "Exports", "Analytics"), (WORK, "19 14:00"))
     return page(pausing, PAST, (window, COMING[1]))
@@ -453,7 +471,13 @@ def hostile_page() -> PublicPage:
             for each in full.incidents
         ),
         maintenance=tuple(
-            replace(window, title=HOSTILE, description=HOSTILE, services=(HOSTILE,))
+            replace(
+                window,
+                title=HOSTILE,
+                description=HOSTILE,
+                services=(HOSTILE,) * len(window.services),
+                updates=tuple(replace(each, message=HOSTILE) for each in window.updates),
+            )
             for window in full.maintenance
         ),
     )

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from statustui.domain.errors import ValidationFailed
 from statustui.web.limits import ConnectionCounter, RateLimiter, TrustedProxies, bucket_of
 
 
@@ -93,5 +94,5 @@ def test_whom_a_proxy_speaks_for(peer: str, forwarded: str | None, client: str) 
 
 def test_without_proxies_nobody_is_believed() -> None:
     assert TrustedProxies([]).client("10.0.0.1", "203.0.113.9") == "10.0.0.1"
-    with pytest.raises(ValueError, match="nonsense"):
+    with pytest.raises(ValidationFailed, match="nonsense"):
         TrustedProxies(["nonsense"])

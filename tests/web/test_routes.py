@@ -268,6 +268,10 @@ async def test_api_status() -> None:
         "Reporting storage moves to new disks",
         "Weekly restart of the sandbox",
     ]
+    assert data["maintenance"]["upcoming"][0]["services"][0] == {
+        "id": str(samples.uuid("service", "Reports")),
+        "name": "Reports",
+    }
     assert is_time(data["observed_at"])
     assert 90 < data["coverage"] < 100
 

@@ -117,11 +117,28 @@ class PublicIncident:
     updates: tuple[PublicUpdate, ...]
     services: tuple[PublicAffected, ...]
     postmortem: str | None
+    is_retroactive: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PublicMaintenanceUpdate:
+    """What was said about a maintenance window."""
+
+    id: UUID
+    status: MaintenanceStatus
+    message: str
+    created_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class PublicMaintenance:
-    """A maintenance window, or one occurrence of a recurring one."""
+    """A maintenance window, or one occurrence of a recurring one.
+
+    Attributes:
+        services: names of the visible services that it concerns; service_ids: their ids, in the
+            same order.
+        updates: newest first.
+    """
 
     id: UUID
     title: str
@@ -131,6 +148,8 @@ class PublicMaintenance:
     status: MaintenanceStatus
     recurrence_rule: str | None
     services: tuple[str, ...]
+    service_ids: tuple[UUID, ...] = ()
+    updates: tuple[PublicMaintenanceUpdate, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -148,8 +148,20 @@ def _maintenance(window: PublicMaintenance) -> Json:
         "ends_at": iso(window.ends_at),
         "status": window.status.value,
         "recurrence_rule": window.recurrence_rule,
-        "services": list(window.services),
-        "updates": [],
+        "services": [
+            {"id": str(key), "name": name}
+            for key, name in zip(window.service_ids, window.services, strict=True)
+        ],
+        "updates": [
+            {
+                "id": str(update.id),
+                "status": update.status.value,
+                "message": update.message,
+                "message_html": to_html(update.message),
+                "created_at": iso(update.created_at),
+            }
+            for update in window.updates
+        ],
     }
 
 

@@ -23,6 +23,7 @@ from statustui.domain.publicmodels import (
     PublicDay,
     PublicIncident,
     PublicMaintenance,
+    PublicMaintenanceUpdate,
     PublicPage,
     PublicPoint,
     PublicService,
@@ -78,6 +79,7 @@ class _Read:
     changes: Sequence[Row]
     maintenance: Sequence[Row]
     maintenance_services: Sequence[Row]
+    maintenance_updates: Sequence[Row]
     incidents: tuple[Sequence[Row], Sequence[Row], Sequence[Row]] | None
 
 
@@ -184,6 +186,7 @@ class PublicStore:
             changes=await connection.fetch(_SQL["load_status_changes"], slug, since),
             maintenance=await connection.fetch(_SQL["load_maintenance"], slug, past),
             maintenance_services=await connection.fetch(_SQL["load_maintenance_services"], slug),
+            maintenance_updates=await connection.fetch(_SQL["load_maintenance_updates"], slug),
             incidents=(
                 (
                     await connection.fetch(_SQL["load_incidents"], slug),
@@ -445,15 +448,26 @@ def _incidents(
             updates=tuple(updates_of[row["id"]]),
             services=tuple(services_of[row["id"]]),
             postmortem=row["postmortem"],
+            is_retroactive=row["is_retroactive"],
         )
         for row in incidents
     )
 
 
 def _maintenance(read: _Read) -> tuple[PublicMaintenance, ...]:
-    names: dict[UUID, list[str]] = defaultdict(list)
+    services: dict[UUID, list[Row]] = defaultdict(list)
     for row in read.maintenance_services:
-        names[row["window_id"]].append(row["name"])
+        services[row["window_id"]].append(row)
+    updates: dict[UUID, list[PublicMaintenanceUpdate]] = defaultdict(list)
+    for row in read.maintenance_updates:
+        updates[row["window_id"]].append(
+            PublicMaintenanceUpdate(
+                id=row["id"],
+                status=MaintenanceStatus(row["status"]),
+                message=row["message"],
+                created_at=row["created_at"],
+            )
+        )
     return tuple(
         PublicMaintenance(
             id=row["id"],
@@ -463,7 +477,9 @@ def _maintenance(read: _Read) -> tuple[PublicMaintenance, ...]:
             ends_at=row["ends_at"],
             status=MaintenanceStatus(row["status"]),
             recurrence_rule=row["recurrence_rule"],
-            services=tuple(names[row["id"]]),
+            services=tuple(service["name"] for service in services[row["id"]]),
+            service_ids=tuple(service["service_id"] for service in services[row["id"]]),
+            updates=tuple(updates[row["id"]]),
         )
         for row in read.maintenance
     )

@@ -11,6 +11,8 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Final
 
+from statustui.domain.errors import ValidationFailed
+
 IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -120,13 +122,11 @@ class TrustedProxies:
         networks: addresses and networks, as text.
 
     Raises:
-        ValueError: one of them is neither.
+        ValidationFailed: one of them is neither.
     """
 
     def __init__(self, networks: Iterable[str]) -> None:
-        self._networks: tuple[IPNetwork, ...] = tuple(
-            ipaddress.ip_network(network, strict=False) for network in networks
-        )
+        self._networks: tuple[IPNetwork, ...] = tuple(_network(network) for network in networks)
 
     def trusts(self, address: str) -> bool:
         """Whether the peer with this address is one of them."""
@@ -156,6 +156,17 @@ class TrustedProxies:
             if not self.trusts(text):
                 return client
         return client
+
+
+def _network(text: str) -> IPNetwork:
+    try:
+        return ipaddress.ip_network(text, strict=False)
+    except ValueError as error:
+        raise ValidationFailed(
+            f"{text!r} among the trusted proxies is no address and no network",
+            advice="write addresses such as 10.0.0.1, or networks such as 10.0.0.0/8, separated "
+            "by commas, in STATUSTUI_WEB__TRUSTED_PROXIES",
+        ) from error
 
 
 @lru_cache(maxsize=4_096)

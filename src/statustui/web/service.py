@@ -97,6 +97,8 @@ class _Reader:
         served = self._served
         incidents, whole = self._wants_incidents, self._wants_whole
         self._wants_incidents = self._wants_whole = False
+        # What is announced from here on may not be in what is read.
+        served.behind = False
         begun = monotonic()
         try:
             if served.page is None or whole:
@@ -108,6 +110,7 @@ class _Reader:
                 page = await self._store.reload_page(served.page, incidents=incidents)
         except StatustuiError as error:
             self.want(incidents=incidents, whole=whole)
+            served.behind = True
             self._not_before = monotonic() + RETRY_SECONDS
             if not served.stale:
                 log.warning("page %s keeps its last state: %s", served.entry.slug, error.message)
@@ -119,7 +122,6 @@ class _Reader:
             return False
         if served.stale:
             log.info("page %s is up to date again", served.entry.slug)
-        served.behind = False
         served.put(page, read=(begun + monotonic()) / 2)
         return True
 
@@ -234,7 +236,7 @@ class WebService:
             served.days = max(served.days, days)
             reader.want(incidents=True, whole=True)
         else:
-            reader.want(incidents=False)
+            reader.want(incidents=True)
         return asyncio.shield(reader.read())
 
     def _reader(self, served: ServedPage) -> _Reader:

@@ -64,6 +64,9 @@ class IncidentView:
         promise: "Next update by 15:15 UTC, in 23 min", empty without one.
         postmortem: HTML, safe as it is, empty without one.
         excerpt: the newest message in one paragraph of plain text.
+        detected: how it came to be known.
+        lists_services: whether its services must be named beside it, because the list of
+            affected ones does not say it.
     """
 
     code: str
@@ -83,6 +86,7 @@ class IncidentView:
     postmortem: str
     excerpt: str
     detected: str
+    lists_services: bool
 
 
 IMPACT_COLOURS: Final = {
@@ -93,7 +97,9 @@ IMPACT_COLOURS: Final = {
 }
 
 
-def incident_view(incident: PublicIncident, now: datetime) -> IncidentView:
+def incident_view(
+    incident: PublicIncident, now: datetime, *, lists_services: bool = True
+) -> IncidentView:
     """An incident at a moment."""
     newest = incident.updates[0] if incident.updates else None
     return IncidentView(
@@ -120,7 +126,8 @@ def incident_view(incident: PublicIncident, now: datetime) -> IncidentView:
         promise=_promise(incident, now),
         postmortem=to_html(incident.postmortem) if incident.postmortem else "",
         excerpt=excerpt(newest.message) if newest is not None else "",
-        detected="Detected automatically" if incident.is_auto else "Reported by our team",
+        detected=_detected(incident),
+        lists_services=lists_services and bool(incident.services),
     )
 
 
@@ -172,6 +179,12 @@ def _update(update: PublicUpdate, now: datetime) -> UpdateView:
         ),
         still_works=to_html(update.still_works) if update.still_works else "",
     )
+
+
+def _detected(incident: PublicIncident) -> str:
+    if incident.is_retroactive:
+        return "Entered after the fact"
+    return "Detected automatically" if incident.is_auto else "Reported by our team"
 
 
 def _source(update: PublicUpdate) -> str:

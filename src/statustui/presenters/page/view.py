@@ -68,6 +68,15 @@ class GroupView:
 
 
 @dataclass(frozen=True, slots=True)
+class MaintenanceUpdateView:
+    """What was said about a window. `html` is safe as it is."""
+
+    word: str
+    posted: Moment
+    html: str
+
+
+@dataclass(frozen=True, slots=True)
 class MaintenanceView:
     """One maintenance window.
 
@@ -88,6 +97,7 @@ class MaintenanceView:
     repeats: str
     html: str
     services: str
+    updates: tuple[MaintenanceUpdateView, ...]
     progress: int
     remaining: str
 
@@ -167,7 +177,15 @@ def page_view(page: PublicPage, now: datetime, *, stale: bool = False) -> PageVi
         title=f"{_short(top, page)} – {page.name}",
         description=_description(top, now),
         banner=top,
-        incidents=tuple(incident_view(incident, now) for incident in open_incidents),
+        incidents=tuple(
+            incident_view(
+                incident,
+                now,
+                lists_services=len(open_incidents) > 1
+                or not {each.id for each in incident.services} <= {each.id for each in affected},
+            )
+            for incident in open_incidents
+        ),
         affected=tuple(views[service.id] for service in affected),
         groups=_groups(ordered, views),
         healthy_count=len(ordered) - len(affected),
@@ -290,6 +308,14 @@ def _maintenance(window: PublicMaintenance, now: datetime) -> MaintenanceView:
         repeats=_repeats(window.recurrence_rule),
         html=to_html(window.description) if window.description else "",
         services=", ".join(window.services),
+        updates=tuple(
+            MaintenanceUpdateView(
+                word=update.status.value.replace("_", " ").capitalize(),
+                posted=Moment(update.created_at, moment(update.created_at, now)),
+                html=to_html(update.message),
+            )
+            for update in window.updates
+        ),
         progress=round(min(max(passed, 0.0), 1.0) * 1000),
         remaining=until(window.ends_at, now),
     )

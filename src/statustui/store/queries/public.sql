@@ -59,7 +59,7 @@ ORDER BY service_id, effective_at, id;
 
 -- name: load_incidents
 SELECT id, code, title, status, impact, is_auto, started_at, identified_at, monitoring_at,
-       resolved_at, created_at, updated_at, next_update_by, postmortem
+       resolved_at, created_at, updated_at, next_update_by, postmortem, is_retroactive
 FROM public_incidents
 WHERE page_slug = $1
 ORDER BY resolved_at IS NULL DESC, started_at DESC, id;
@@ -85,7 +85,13 @@ WHERE page_slug = $1 AND ends_at >= $2
 ORDER BY starts_at, id;
 
 -- name: load_maintenance_services
-SELECT window_id, name
+SELECT window_id, service_id, name
 FROM public_maintenance_services
 WHERE page_slug = $1
 ORDER BY window_id, display_order, name;
+
+-- name: load_maintenance_updates
+SELECT window_id, id, status, message, created_at
+FROM public_maintenance_updates
+WHERE page_slug = $1
+ORDER BY window_id, created_at DESC, id;
