@@ -53,7 +53,7 @@ def run_demo(settings: Settings, facts: TerminalFacts, *, headless: bool, keep: 
         if headless:
             logs.configure(settings.log, file=settings.log.file)
             return watch.run_loop(run_world(world, until=None))
-        with served_world(world) as page:
+        with served_world(world, throwaway=not keep) as page:
             sys.stdout.write(f"{_READY}{page}\n")
             sys.stdout.flush()
             return run_dashboard(world, facts, read_only=False, no_watch=True, incident=None)
@@ -109,11 +109,13 @@ async def run_world(settings: Settings, *, until: int | None) -> int:
 
 
 @contextlib.contextmanager
-def served_world(settings: Settings) -> Iterator[str]:
+def served_world(settings: Settings, *, throwaway: bool = True) -> Iterator[str]:
     """The world, served by a process of its own for as long as the block lasts.
 
     Args:
         settings: those of the world; its data directory must exist.
+        throwaway: whether that process removes the directory at its end: it outlives this one
+            when this one is killed.
 
     Yields:
         The address of its page.
@@ -125,7 +127,12 @@ def served_world(settings: Settings) -> Iterator[str]:
     environment = child_environment(settings)
     with log.open("ab") as errors:
         child = subprocess.Popen(
-            [sys.executable, "-m", "statustui.runtime.demo_world"],
+            [
+                sys.executable,
+                "-m",
+                "statustui.runtime.demo_world",
+                *(["--throwaway"] if throwaway else []),
+            ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=errors,

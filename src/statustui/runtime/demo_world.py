@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 
 from statustui.domain.errors import StatustuiError
@@ -11,7 +12,10 @@ from statustui.settings import load_settings
 
 
 def main() -> int:
-    """Serve the world that the environment names; standard input ends with the dashboard."""
+    """Serve the world that the environment names; standard input ends with the dashboard.
+
+    With `--throwaway` the world's folder is removed at the end, by whoever is left to do it.
+    """
     settings = load_settings({"org": "demo"}).settings
     logs.configure(settings.log)
     try:
@@ -19,6 +23,9 @@ def main() -> int:
     except StatustuiError as error:
         sys.stderr.write(f"statustui: {error.message}\n{error.advice}\n")
         return error.exit_code
+    finally:
+        if "--throwaway" in sys.argv[1:]:
+            shutil.rmtree(settings.data_dir, ignore_errors=True)
 
 
 if __name__ == "__main__":
