@@ -96,6 +96,8 @@ class EngineStore:
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
+        # Organizations whose windows moved, until their incidents were settled.
+        self._unsettled: set[int] = set()
 
     # -- the lease -------------------------------------------------------------------------------
 
@@ -255,10 +257,13 @@ class EngineStore:
         """Does what is due by the clock: windows, recurrences, recoveries that have lasted.
 
         Raises:
-            LeaseLost, DatabaseUnavailable: nothing was written.
+            LeaseLost, DatabaseUnavailable: what was not done is done by the next tick.
         """
         async with self._holding(lease) as connection:
-            await engine_settle.settle_times(connection, at)
+            self._unsettled |= await engine_settle.settle_windows(connection, at)
+        async with self._holding(lease) as connection:
+            await engine_settle.settle_due(connection, self._unsettled, at)
+        self._unsettled = set()
 
     async def apply_due_posts(self) -> int:
         """Publishes posts whose moment has come; returns how many were settled."""

@@ -3,6 +3,10 @@
 Nothing here follows from a single event. What is read is how things stand, the domain says what
 should be, and the difference is written; so it can be done again at any time, by whoever holds the
 lease.
+
+People write about the same services and incidents at the same time. Everybody locks services
+before incidents, in the order of their ids. Which services it will be is only found while settling,
+so all services of the organization are locked at once, before anything else is.
 """
 
 from __future__ import annotations
@@ -75,9 +79,15 @@ async def settle_services(
             changed.append((service_id, row["org_id"], str(say.status), say.since, cause))
     if changed:
         await connection.execute(_SQL["record_says"], *map(list, zip(*changed, strict=True)))
-        await connection.fetch(_SQL["recompute"], [row[0] for row in changed])
+        await _recompute(connection, organizations)
     for org_id in sorted(organizations):
         await settle_incidents(connection, org_id, at)
+
+
+async def _recompute(connection: PoolConnection, organizations: Iterable[int]) -> None:
+    """Locks all services of some organizations and brings their statuses up to date."""
+    rows = await connection.fetch(_SQL["services_of_organizations"], sorted(organizations))
+    await connection.fetch(_SQL["recompute"], [row["id"] for row in rows])
 
 
 async def settle_incidents(connection: PoolConnection, org_id: int, at: datetime) -> None:
@@ -92,9 +102,7 @@ async def settle_incidents(connection: PoolConnection, org_id: int, at: datetime
     actions = reconcile(situation, at)
     if not actions:
         return
-    # Whoever writes locks services before incidents, in order; so all of them are locked at once.
-    concerned = _concerned(situation, actions)
-    await connection.fetch(_SQL["recompute"], concerned)
+    await _recompute(connection, [org_id])
     for action in actions:
         match action:
             case OpenIncident():
@@ -107,29 +115,7 @@ async def settle_incidents(connection: PoolConnection, org_id: int, at: datetime
             case _:
                 assert_never(action)
     # An incident that became public lets the colour of an internal service through.
-    await connection.fetch(_SQL["recompute"], concerned)
-
-
-def _concerned(situation: Situation, actions: Sequence[OpenIncident | MoveIncident]) -> list[UUID]:
-    services_of = {incident.id: incident.services for incident in situation.incidents}
-    concerned: set[UUID] = set()
-    for action in actions:
-        match action:
-            case OpenIncident():
-                concerned.add(action.service_id)
-                if action.cause_id is not None:
-                    concerned.add(action.cause_id)
-                    concerned.update(
-                        service
-                        for services in services_of.values()
-                        if action.cause_id in services
-                        for service in services
-                    )
-            case MoveIncident():
-                concerned.update(services_of[action.incident_id])
-            case _:
-                assert_never(action)
-    return sorted(concerned)
+    await _recompute(connection, [org_id])
 
 
 async def _open(connection: PoolConnection, action: OpenIncident) -> None:
@@ -212,12 +198,20 @@ async def settle_organizations(
     await settle_services(connection, [row["id"] for row in services], at)
 
 
-async def settle_times(connection: PoolConnection, at: datetime) -> None:
-    """Does what is due by the clock: windows begin and end, recoveries have lasted long enough."""
+async def settle_windows(connection: PoolConnection, at: datetime) -> set[int]:
+    """Begins and ends windows; returns the organizations whose incidents are to be settled now.
+
+    That is done in another transaction: this one has locked some services already.
+    """
     moved = await connection.fetch(_SQL["advance_maintenance"])
     await _add_occurrences(connection, at)
+    return {row["org_id"] for row in moved}
+
+
+async def settle_due(connection: PoolConnection, organizations: set[int], at: datetime) -> None:
+    """Settles the incidents of organizations, and of those where a recovery lasted long enough."""
     due = await connection.fetch(_SQL["organizations_due"])
-    for org_id in sorted({row["org_id"] for row in (*moved, *due)}):
+    for org_id in sorted(organizations | {row["org_id"] for row in due}):
         await settle_incidents(connection, org_id, at)
 
 
