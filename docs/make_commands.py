@@ -17,7 +17,8 @@ INTRODUCTION = """# Commands
 Made from the code by `python docs/make_commands.py`; do not edit by hand.
 
 `statustui` alone opens the dashboard. Every other command is for scripts as well: with `--json` it
-prints `{"data": …}`, or `{"error": {"code": …, "message": …}}` on standard error.
+prints `{"data": …}` or `{"error": {"code": …, "message": …}}` on standard output. What went wrong
+and what to do about it stands on standard error, with and without `--json`.
 Exit codes: 0 done, 2 usage or validation, 3 not found, 4 forbidden, 5 conflict, 6 database
 unavailable. A name or a code serves wherever an id is asked.
 """

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
-from statustui.domain.conditions import parse_all
 from statustui.domain.errors import Problem, ValidationFailed
 from statustui.domain.fields import FieldReader, Path, require_valid, shown
 from statustui.domain.maintenance import read_rule
@@ -382,7 +381,7 @@ def _read_monitors(service: FieldReader) -> tuple[MonitorConfig, ...]:
 
 
 def read_monitor_config(entry: object, problems: list[Problem], path: Path) -> MonitorConfig:
-    """Reads one monitor together with its conditions.
+    """Reads one monitor.
 
     Args:
         entry: as written.
@@ -390,17 +389,6 @@ def read_monitor_config(entry: object, problems: list[Problem], path: Path) -> M
         path: where it stands.
     """
     spec = read_monitor(entry, problems, path)
-    for key, texts in (
-        ("conditions", spec.conditions),
-        ("degraded_conditions", spec.degraded_conditions),
-    ):
-        try:
-            parse_all(texts)
-        except ValidationFailed as failure:
-            problems += [
-                Problem(problem.message, (*path, key, *problem.path))
-                for problem in failure.problems
-            ]
     says_activity = isinstance(entry, Mapping) and ("active" in entry or "paused_until" in entry)
     return MonitorConfig(spec, says_activity)
 
