@@ -145,6 +145,16 @@ async def test_a_change_of_state_is_written_at_once_with_what_waits() -> None:
     assert store.batches == [["1", "2", "3"]]
 
 
+async def test_a_storm_of_changes_is_written_in_parts() -> None:
+    store = MemoryStore()
+    writer = _writer(store)
+    for number in range(250):
+        writer.put(_decision(number, changes_state=True))
+    assert await writer.close(_LEASE, 5) == 0
+    assert [len(batch) for batch in store.batches] == [100, 100, 50]
+    assert store.written == [str(number) for number in range(250)]
+
+
 async def test_results_are_written_within_the_flush_interval() -> None:
     store = MemoryStore()
     writer = _writer(store, flush_seconds=0.05)

@@ -29,6 +29,8 @@ from statustui.store.engine import BatchOutcome, Lease, LeaseLost
 _LOG = logging.getLogger("statustui.engine")
 
 _MOST_IN_A_BATCH = 2_000
+# Opening an incident costs some milliseconds, and a batch must be over long before the lease is.
+_MOST_CHANGES_IN_A_BATCH = 100
 # Long enough to write what fails together together, short enough that nobody notices.
 _URGENT_SECONDS = 0.02
 _FIRST_PAUSE_SECONDS = 0.1
@@ -213,9 +215,15 @@ class Writer:
         return await self._store.record_batch(held, batch, self._clock.now())
 
     def _next_batch(self) -> list[Decision]:
-        count = min(len(self._queue), _MOST_IN_A_BATCH)
-        self._in_hand = count
-        return [self._queue[index] for index in range(count)]
+        batch: list[Decision] = []
+        changes = 0
+        for decision in self._queue:
+            changes += len(decision.transitions)
+            if len(batch) == _MOST_IN_A_BATCH or changes > _MOST_CHANGES_IN_A_BATCH:
+                break
+            batch.append(decision)
+        self._in_hand = len(batch)
+        return batch
 
     def _done(self, batch: Sequence[Decision]) -> None:
         for _ in batch:
