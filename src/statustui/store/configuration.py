@@ -26,7 +26,7 @@ from statustui.domain.monitor import config_to_mapping
 from statustui.domain.status import AutomaticIncidents, Role, Visibility
 from statustui.domain.text import nearest
 from statustui.store import monitors, permission, queries
-from statustui.store.connection import Pool, PoolConnection, transaction
+from statustui.store.connection import Pool, PoolConnection, fetch_one, transaction
 
 _SQL = queries.load("configuration")
 
@@ -115,7 +115,7 @@ async def _create(connection: PoolConnection, wanted: OrganizationConfig) -> int
 
 
 async def _load(connection: PoolConnection, org_id: int) -> Stored:
-    row = await connection.fetchrow(_SQL["load_organization"], org_id)
+    row = await fetch_one(connection, _SQL["load_organization"], org_id)
     service_rows = await connection.fetch(_SQL["load_services"], org_id)
     monitor_rows = await connection.fetch(_SQL["load_monitors"], org_id)
     by_service = {

@@ -287,6 +287,20 @@ async def transaction(
                     yield connection
 
 
+async def fetch_one(
+    connection: PoolConnection, statement: str, *arguments: object
+) -> asyncpg.Record:
+    """The one row of a statement that always gives one.
+
+    Raises:
+        LookupError: it gave none, which is a defect.
+    """
+    row = await connection.fetchrow(statement, *arguments)
+    if row is None:
+        raise LookupError("a statement gave no row")
+    return row
+
+
 async def ping(connection: Connection, *, timeout_seconds: float) -> None:
     """Makes sure that the other end still answers.
 

@@ -14,7 +14,7 @@ from statustui.domain.readmodels import Mark
 from statustui.domain.status import Role
 from statustui.domain.text import clean
 from statustui.store import permission, queries
-from statustui.store.connection import Pool, transaction
+from statustui.store.connection import Pool, fetch_one, transaction
 
 _SQL = queries.load("marks")
 
@@ -59,7 +59,7 @@ async def add_mark(
             await connection.execute(
                 _SQL["add_services"], org_id, mark_id, list(dict.fromkeys(services))
             )
-        return _mark(await connection.fetchrow(_SQL["load"], org_id, None, mark_id))
+        return _mark(await fetch_one(connection, _SQL["load"], org_id, None, mark_id))
 
 
 async def load_marks(pool: Pool, org_id: int, since: datetime) -> tuple[Mark, ...]:

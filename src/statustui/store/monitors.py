@@ -80,14 +80,17 @@ async def find_id(connection: PoolConnection, org_id: int, name_or_id: str) -> U
     """
     wanted = clean(name_or_id)
     rows = await connection.fetch(_SQL["load_addresses"], org_id)
-    by_address = {f"{row['service_name']}/{row['name']}": row["id"] for row in rows}
+    by_address: dict[str, UUID] = {
+        f"{row['service_name']}/{row['name']}": row["id"] for row in rows
+    }
     by_id = services.as_id(wanted)
-    found = {address: key for address, key in by_address.items() if key == by_id}
-    for same in (
-        lambda address: address == wanted,
-        lambda address: address.casefold() == wanted.casefold(),
-    ):
-        found = found or {address: key for address, key in by_address.items() if same(address)}
+    found = {
+        address: key for address, key in by_address.items() if key == by_id or address == wanted
+    } or {
+        address: key
+        for address, key in by_address.items()
+        if address.casefold() == wanted.casefold()
+    }
     if not found:
         found = {
             f"{row['service_name']}/{row['name']}": row["id"]
@@ -96,7 +99,7 @@ async def find_id(connection: PoolConnection, org_id: int, name_or_id: str) -> U
         }
     if len(found) == 1:
         (monitor_id,) = found.values()
-        return UUID(str(monitor_id))
+        return monitor_id
     if found:
         raise ValidationFailed(
             f"{shown(name_or_id)} is ambiguous: {', '.join(found)}",

@@ -6,7 +6,7 @@ from __future__ import annotations
 from statustui.domain.errors import Forbidden, NotFound
 from statustui.domain.status import Role
 from statustui.store import queries
-from statustui.store.connection import PoolConnection
+from statustui.store.connection import PoolConnection, fetch_one
 
 _SQL = queries.load("services")
 
@@ -25,7 +25,7 @@ async def require_role(connection: PoolConnection, org_id: int, needed: Role, wh
     Raises:
         Forbidden: the role is too small. NotFound: this person is no member.
     """
-    row = await connection.fetchrow(_SQL["who_may"], org_id, needed)
+    row = await fetch_one(connection, _SQL["who_may"], org_id, needed)
     if row["role"] is None:
         raise NotFound("no such organization that you belong to")
     role = Role(row["role"])

@@ -18,7 +18,7 @@ from statustui.domain.posting import (
 from statustui.domain.status import Impact, IncidentStatus, ServiceStatus
 from statustui.domain.text import clean
 from statustui.store import incidents, queries
-from statustui.store.connection import Pool, PoolConnection, transaction
+from statustui.store.connection import Pool, PoolConnection, fetch_one, transaction
 
 _SQL = queries.load("posts")
 
@@ -35,7 +35,8 @@ async def create_incident(
     given = prepare_incident(given)
     ids, statuses = _asked(given.services)
     async with transaction(pool) as connection:
-        row = await connection.fetchrow(
+        row = await fetch_one(
+            connection,
             _SQL["create_incident"],
             org_id,
             given.title,
@@ -81,7 +82,8 @@ async def post_update(
             await connection.fetchval(_SQL["add_note"], summary.id, given.message)
             return PostReceipt(summary.code, None, None, summary.version, False)
         ids, statuses = _asked(given.services or ())
-        row = await connection.fetchrow(
+        row = await fetch_one(
+            connection,
             _SQL["post_update"],
             summary.id,
             given.message,
@@ -114,7 +116,7 @@ async def take_back(pool: Pool, org_id: int, post_id: UUID) -> TakenBack:
     """Take a waiting post back."""
     async with transaction(pool) as connection:
         await _require_post(connection, org_id, post_id)
-        row = await connection.fetchrow(_SQL["take_back"], post_id)
+        row = await fetch_one(connection, _SQL["take_back"], post_id)
         return TakenBack(
             incident_code=row["code"],
             status=IncidentStatus(row["status"]),
