@@ -25,7 +25,6 @@ from statustui.domain.incident import (
     reconcile,
     spoken_duration,
     status_of,
-    watch_ends_at,
     worsened_statuses,
 )
 from statustui.domain.status import (
@@ -251,16 +250,6 @@ def test_public_words_name_only_what_the_public_knows() -> None:
     assert isinstance(action, MoveIncident)
     assert "API" in action.message
     assert "Database" not in action.message
-
-
-def test_when_the_watching_ends() -> None:
-    monitoring = _incident(1, status=IncidentStatus.MONITORING)
-    situation = _situation(_service(1, "API", say_since=_at(7)), incidents=(monitoring,))
-    assert watch_ends_at(monitoring, situation) == _at(127)
-    assert watch_ends_at(_incident(1), situation) is None
-    assert watch_ends_at(replace(monitoring, touched=True), situation) is None
-    broken = _situation(_service(1, "API", _OUT), incidents=(monitoring,))
-    assert watch_ends_at(monitoring, broken) is None
 
 
 @st.composite

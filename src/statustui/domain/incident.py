@@ -248,20 +248,6 @@ def reconcile(situation: Situation, at: datetime) -> tuple[Action, ...]:
     return (*moves, *_openings(situation))
 
 
-def watch_ends_at(incident: IncidentFacts, situation: Situation) -> datetime | None:
-    """When an incident that recovered may resolve by itself, None when it does not wait for that.
-
-    The watching time runs from the look that found the last of its services well, or from the
-    moment the incident went to `monitoring` if that was told first.
-    """
-    if incident.touched or incident.status is not IncidentStatus.MONITORING:
-        return None
-    recovered = _recovered_at(situation, incident)
-    if recovered is None:
-        return None
-    return recovered + timedelta(seconds=situation.recovery_watch_seconds)
-
-
 def _concerned(situation: Situation, incident: IncidentFacts) -> list[ServiceFacts]:
     return [
         situation.services[service]

@@ -12,7 +12,7 @@ import asyncio
 import logging
 import os
 import socket
-from collections.abc import Awaitable, Coroutine, Sequence
+from collections.abc import Awaitable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -31,6 +31,7 @@ from statustui.engine.clock import Clock
 from statustui.engine.housekeeping import keep_time
 from statustui.engine.leases import RENEW_SECONDS, LeaseKeeper
 from statustui.engine.scheduler import Run, Scheduler
+from statustui.engine.tasks import cancel, first
 from statustui.engine.writer import Writer
 from statustui.settings import EngineSettings
 from statustui.store.changes import EVERYBODY, Change, ChangeListener, Resync, Subscription
@@ -155,7 +156,7 @@ class Engine:
                         await self._be_active(stop)
                 except Exception:  # noqa: BLE001  the supervisor: a defect must not end the watch
                     _LOG.exception("the engine failed in itself and starts again")
-                    await _first(stop.wait(), asyncio.sleep(RENEW_SECONDS))
+                    await first(stop.wait(), asyncio.sleep(RENEW_SECONDS))
         finally:
             lost = await self._end()
         return EngineReport(lost)
@@ -187,7 +188,7 @@ class Engine:
                 if not troubled:
                     _LOG.warning("waiting for the database: %s", error.message)
                 troubled = True
-            await _first(
+            await first(
                 stop.wait(),
                 asyncio.sleep(_RETRY_SECONDS if troubled else RENEW_SECONDS),
                 _until_lease_changes(hints),
@@ -223,7 +224,7 @@ class Engine:
             await self._finish_looks(_FINISH_SECONDS if stop.is_set() else 0.0)
             stopping.cancel()
             # A task may hang in a line that is silent, and then it is left behind.
-            ended, _ = await _cancel([*tasks, stopping], _LEAVE_SECONDS)
+            ended, _ = await cancel([*tasks, stopping], _LEAVE_SECONDS)
         for task in ended:
             if not task.cancelled() and (error := task.exception()) is not None:
                 raise error
@@ -246,7 +247,7 @@ class Engine:
                 return False
             except DatabaseUnavailable as error:
                 _LOG.warning("waiting for the database: %s", error.message)
-                await _first(stop.wait(), asyncio.sleep(_RETRY_SECONDS))
+                await first(stop.wait(), asyncio.sleep(_RETRY_SECONDS))
         return False
 
     async def _check(self) -> None:
@@ -434,7 +435,7 @@ class Engine:
         await asyncio.wait({closing}, timeout=_FLUSH_SECONDS + _LEAVE_SECONDS)
         leaving = asyncio.create_task(self._leave())
         await asyncio.wait({leaving}, timeout=_LEAVE_SECONDS)
-        await _cancel([closing, leaving], 0.0)
+        await cancel([closing, leaving], 0.0)
         self._state = "stopped"
         return self._writer.lost + self._writer.pending
 
@@ -481,30 +482,3 @@ async def _until_lease_changes(changes: Subscription) -> None:
         if isinstance(bundle, Resync) or any(change.kind == "leases" for change in bundle):
             return
     await asyncio.Event().wait()
-
-
-async def _cancel(
-    tasks: Sequence[asyncio.Task[Any]], seconds: float
-) -> tuple[set[asyncio.Task[Any]], set[asyncio.Task[Any]]]:
-    """Cancels tasks and waits for at most some time; returns those that ended and those left."""
-    for task in tasks:
-        task.cancel()
-        task.add_done_callback(_look_at)
-    return await asyncio.wait(tasks, timeout=seconds)
-
-
-def _look_at(task: asyncio.Task[Any]) -> None:
-    """Takes note of how a task ended, so that one that was left behind ends without a complaint."""
-    if not task.cancelled() and (error := task.exception()) is not None:
-        _LOG.debug("a task ended after it was left: %s", error)
-
-
-async def _first(*awaitables: Coroutine[Any, Any, object]) -> None:
-    """Waits until one of several things is done, and ends the rest."""
-    tasks = [asyncio.ensure_future(each) for each in awaitables]
-    try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
