@@ -18,7 +18,7 @@ WHERE o.org_id = $1
 -- name: load_watch
 -- The watch that checks now, or the one that did last.
 SELECT l.info, l.acquired_at, l.expires_at > clock_timestamp() AS is_alive,
-       coalesce(e.heartbeat_at, l.expires_at) AS heartbeat_at,
+       coalesce(e.heartbeat_at, least(l.expires_at, clock_timestamp())) AS heartbeat_at,
        coalesce(e.started_at, l.acquired_at) AS started_at,
        e.offline_since IS NOT NULL AS is_offline,
        e.host, e.process_id
