@@ -30,6 +30,9 @@ from statustui.store.connection import Pool, PoolConnection, fetch_one, transact
 
 _SQL = queries.load("configuration")
 
+LONGEST_SECONDS = 300
+"""How long one statement may take while a file is applied: ten thousand monitors take a while."""
+
 
 class _DryRunEnds(Exception):
     """Leaves a transaction that was only tried."""
@@ -199,6 +202,7 @@ async def _write(
     connection: PoolConnection, org_id: int, wanted: Configuration, planned: Plan
 ) -> None:
     """Everything of a plan, in an order in which nothing stands in the way of what follows."""
+    await connection.execute(_SQL["allow_long"], f"{LONGEST_SECONDS}s")
     if planned.organization:
         organization = wanted.organization
         await connection.execute(
@@ -218,31 +222,35 @@ async def _write(
     await _write_maintenance(connection, org_id, planned)
 
 
+async def _execute(connection: PoolConnection, name: str, *arguments: object) -> None:
+    """Runs a statement that may be about thousands of rows."""
+    await connection.execute(_SQL[name], *arguments, timeout=LONGEST_SECONDS + 5)
+
+
 async def _write_services(connection: PoolConnection, org_id: int, planned: Plan) -> None:
     if planned.services_removed:
         gone = planned.services_removed
-        await connection.execute(_SQL["clear_dependencies_on"], org_id, gone)
-        await connection.execute(_SQL["remove_monitors_of_services"], org_id, gone)
-        await connection.execute(_SQL["remove_services"], org_id, gone)
+        await _execute(connection, "clear_dependencies_on", org_id, gone)
+        await _execute(connection, "remove_monitors_of_services", org_id, gone)
+        await _execute(connection, "remove_services", org_id, gone)
     for name, entries in (
         ("add_services", planned.services_added),
         ("update_services", planned.services_updated),
     ):
         if entries:
             rows = [_service_row(service, place) for service, place in entries]
-            await connection.execute(_SQL[name], org_id, json.dumps(rows))
+            await _execute(connection, name, org_id, json.dumps(rows))
     if planned.dependencies_set:
         # All go before any comes: an edge that is turned round would look like a circle.
-        await connection.execute(
-            _SQL["clear_dependencies"], org_id, [each.name for each in planned.dependencies_set]
-        )
+        names = [each.name for each in planned.dependencies_set]
+        await _execute(connection, "clear_dependencies", org_id, names)
         pairs = [
             (service.name, needed)
             for service in planned.dependencies_set
             for needed in service.depends_on
         ]
         if pairs:
-            await connection.execute(_SQL["add_dependencies"], org_id, *_columns(pairs))
+            await _execute(connection, "add_dependencies", org_id, *_columns(pairs))
 
 
 def _service_row(service: ServiceConfig, place: int) -> dict[str, object]:
@@ -268,16 +276,14 @@ def _columns(pairs: Iterable[tuple[str, str]]) -> tuple[list[str], list[str]]:
 async def _write_monitors(connection: PoolConnection, org_id: int, planned: Plan) -> None:
     # What goes makes room below the plan's limit for what comes.
     if planned.monitors_removed:
-        await connection.execute(
-            _SQL["remove_monitors"], org_id, *_columns(planned.monitors_removed)
-        )
+        await _execute(connection, "remove_monitors", org_id, *_columns(planned.monitors_removed))
     for name, entries in (
         ("update_monitors", planned.monitors_updated),
         ("add_monitors", planned.monitors_added),
     ):
         if entries:
             rows = [_monitor_row(service, monitor) for service, monitor in entries]
-            await connection.execute(_SQL[name], org_id, json.dumps(rows))
+            await _execute(connection, name, org_id, json.dumps(rows))
 
 
 def _monitor_row(service: str, monitor: MonitorConfig) -> dict[str, Any]:

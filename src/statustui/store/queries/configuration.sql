@@ -1,6 +1,9 @@
 -- The whole configuration, and the changes that make it another. Lists travel as JSON, so that a
 -- file of thousands of entries is a handful of statements.
 
+-- name: allow_long
+SELECT set_config('statement_timeout', $1, true)
+
 -- name: find_organization
 SELECT o.org_id, m.role
 FROM organizations o
