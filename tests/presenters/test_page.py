@@ -363,7 +363,7 @@ def test_the_chart_says_what_it_draws() -> None:
     chart = latency_chart(service.points, NOW)
     assert chart is not None
     assert chart.median.count("M") == 1
-    assert chart.median.count("L") == 23
+    assert chart.median.count("l") == 23
     assert chart.hours == ("15:00", "21:00", "03:00", "09:00", "15:00")
     assert chart.sentence.startswith("Half of the answers came within about ")
     broken = latency_chart(samples.points("x", silent=3), NOW)

@@ -96,9 +96,7 @@ def latency_chart(points: Sequence[PublicPoint], now: datetime) -> LatencyChart 
         median="".join(_line([(index, median) for index, median, _ in run], top) for run in runs),
         slow="".join(_line([(index, slow) for index, _, slow in run], top) for run in runs),
         area="".join(_area(run, top) for run in runs),
-        gaps="".join(
-            f"M{_x(index) - _HALF:g} 0h{_HALF * 2:g}v{HEIGHT}h-{_HALF * 2:g}z" for index in silent
-        ),
+        gaps="".join(f"M{_x(index) - _HALF} 0h{_STEP}v{HEIGHT}h-{_STEP}z" for index in silent),
         top=milliseconds(top),
         middle=milliseconds(top / 2),
         hours=tuple(clock(left + timedelta(hours=offset)) for offset in range(0, HOURS + 1, step)),
@@ -106,31 +104,43 @@ def latency_chart(points: Sequence[PublicPoint], now: datetime) -> LatencyChart 
     )
 
 
-_HALF: Final = WIDTH / HOURS / 2
+_STEP: Final = WIDTH // HOURS
+_HALF: Final = _STEP // 2
 
 
-def _x(index: int) -> float:
-    return (index + 0.5) * WIDTH / HOURS
+def _x(index: int) -> int:
+    return index * _STEP + _HALF
 
 
-def _y(value: float, top: float) -> float:
-    return round(HEIGHT - min(value / top, 1.0) * HEIGHT, 1)
+def _y(value: float, top: float) -> int:
+    return round(HEIGHT - min(value / top, 1.0) * HEIGHT)
+
+
+def _path(points: Sequence[tuple[int, int]]) -> str:
+    """Through all points, each told by its distance from the one before: short, and much alike, so
+    that the charts of hundreds of services stay small on the wire."""
+    (x, y), *rest = points
+    parts = [f"M{x} {y}"]
+    for next_x, next_y in rest:
+        parts.append(f"l{next_x - x} {next_y - y}")
+        x, y = next_x, next_y
+    return "".join(parts)
 
 
 def _line(points: Sequence[tuple[int, float]], top: float) -> str:
     """One unbroken stretch; a single hour is drawn as wide as the hour is."""
     if len(points) == 1:
         index, value = points[0]
-        return f"M{_x(index) - _HALF:g} {_y(value, top):g}h{_HALF * 2:g}"
-    return "M" + "L".join(f"{_x(index):g} {_y(value, top):g}" for index, value in points)
+        return f"M{_x(index) - _HALF} {_y(value, top)}h{_STEP}"
+    return _path([(_x(index), _y(value, top)) for index, value in points])
 
 
 def _area(run: Sequence[tuple[int, float, float]], top: float) -> str:
     if len(run) == 1:
         return ""
-    there = "L".join(f"{_x(index):g} {_y(slow, top):g}" for index, _, slow in run)
-    back = "L".join(f"{_x(index):g} {_y(median, top):g}" for index, median, _ in reversed(run))
-    return f"M{there}L{back}z"
+    there = [(_x(index), _y(slow, top)) for index, _, slow in run]
+    back = [(_x(index), _y(median, top)) for index, median, _ in reversed(run)]
+    return f"{_path([*there, *back])}z"
 
 
 def _sentence(

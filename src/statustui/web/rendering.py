@@ -136,11 +136,13 @@ def bars_markup(strip: DayStrip, many: bool) -> Markup:
             the list that opens below the strip still says them all.
     """
     if not many:
-        return Markup("").join(_bar(bar) for bar in strip.bars)
-    return Markup("").join(
-        piece
-        for is_clean, run in groupby(strip.bars, key=_is_clean)
-        for piece in (_clean_run(list(run)) if is_clean else map(_bar, run))
+        return Markup("".join(map(_bar, strip.bars)))
+    return Markup(
+        "".join(
+            piece
+            for is_clean, run in groupby(strip.bars, key=_is_clean)
+            for piece in (_clean_run(list(run)) if is_clean else map(_bar, run))
+        )
     )
 
 
@@ -152,22 +154,22 @@ def _is_clean(bar: DayBar) -> bool:
     )
 
 
-def _bar(bar: DayBar) -> Markup:
+def _bar(bar: DayBar) -> str:
     names = [] if bar.status is ServiceStatus.OPERATIONAL else [colour_class(bar.status)]
     if bar.pale:
         names.append("pale")
     marked = f' class="{" ".join(names)}"' if names else ""
-    return Markup(f'<i{marked} title="{escape(bar.title)}"></i>')
+    return f'<i{marked} title="{escape(bar.title)}"></i>'
 
 
-def _clean_run(run: Sequence[DayBar]) -> list[Markup]:
+def _clean_run(run: Sequence[DayBar]) -> list[str]:
     """Clean neighbours: the first says for all of them what they were."""
     today = run[-1].on
     if len(run) == 1:
         title = f"{day(run[0].on, today)}: 100%, coverage 100%"
     else:
         title = f"{days(run[0].on, run[-1].on, today)}: {len(run)} days, each 100%, coverage 100%"
-    return [Markup(f'<i title="{escape(title)}"></i>'), *([Markup("<i></i>")] * (len(run) - 1))]
+    return [f'<i title="{escape(title)}"></i>', *(["<i></i>"] * (len(run) - 1))]
 
 
 def _safe_html(text: str) -> Markup:

@@ -13,6 +13,7 @@ last states stay and say how old they are, and trying goes on.
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 from collections.abc import Awaitable, Callable
 from time import monotonic
@@ -205,10 +206,16 @@ class WebService:
             await self._server.start()
         except OSError as error:
             where = f"{self._settings.host}:{self._settings.port}"
+            if error.errno == errno.EADDRINUSE:
+                raise StatustuiError(
+                    f"the page cannot listen on {where}: the port is in use",
+                    advice="choose another with --port or STATUSTUI_WEB__PORT, or stop the other "
+                    "watch with `statustui serve --stop`",
+                ) from error
             raise StatustuiError(
                 f"the page cannot listen on {where}: {error.strerror or error}",
-                advice="another program may be using that port: choose one with "
-                "STATUSTUI_WEB__PORT, or stop the other watch with `statustui serve --stop`",
+                advice="give an address of this host with --host or STATUSTUI_WEB__HOST, and a "
+                "port that this user may open with --port or STATUSTUI_WEB__PORT",
             ) from error
         await self._read_index(monotonic())
         self._tasks = [
