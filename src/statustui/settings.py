@@ -188,15 +188,22 @@ class Settings(BaseSettings):
     terminal: TerminalSettings = TerminalSettings()  # type: ignore[call-arg]
     log: LogSettings = LogSettings()  # type: ignore[call-arg]
 
-    @field_validator("database_url", mode="before")
+    # An exported but empty variable means "not set" to everyone who writes shell scripts.
+    @field_validator("database_url", "org", mode="before")
     @classmethod
     def _empty_is_none(cls, value: object) -> object:
-        # An exported but empty variable means "not set" to everyone who writes shell scripts.
         return None if value == "" else value
+
+    @field_validator("data_dir", mode="before")
+    @classmethod
+    def _empty_is_default(cls, value: object) -> object:
+        return default_data_dir() if value == "" else value
 
     @field_validator("data_dir")
     @classmethod
     def _absolute(cls, value: Path) -> Path:
+        if "\0" in str(value):
+            raise ValueError("a folder's name holds no NUL character")
         return Path(os.path.abspath(value.expanduser()))
 
     @classmethod
@@ -444,7 +451,8 @@ def _source_of(key: str, given: Mapping[str, Any], from_file: Mapping[str, Any],
 def _problem(item: Any, given: Mapping[str, Any], path: Path, from_file: Mapping[str, Any]) -> str:
     key = ".".join(str(part) for part in item["loc"][:2])
     source = _source_of(key, given, from_file, path)
-    return f"setting {key} ({source}): {item['msg']}"
+    told = str(item["msg"]).removeprefix("Value error, ")
+    return f"setting {key} ({source}): {told}"
 
 
 def _sources(

@@ -24,7 +24,7 @@ def register(root: typer.Typer) -> None:
 
 def apply(
     context: typer.Context,
-    file: Annotated[str, typer.Argument(help="a YAML file; - reads standard input")],
+    file: Annotated[str, typer.Argument(metavar="FILE", help="YAML; - reads standard input")],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="only say what would change")] = False,
     prune: Annotated[
         bool,
@@ -89,7 +89,10 @@ def export(
     context: typer.Context,
     as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:
-    """Print the configuration as the file that `apply` reads, with what monitors keep secret."""
+    """Print the configuration as the file that `apply` reads.
+
+    What monitors keep secret, such as passwords and tokens, stands in it as it is.
+    """
     from statustui.cli.configuration_file import write_text
     from statustui.domain.configuration_writing import configuration_to_mapping
 

@@ -21,25 +21,42 @@ def check(
     target: Annotated[
         str,
         typer.Argument(
-            help="https://host/path, tcp://host:port, dns://resolver/name, ping://host, "
-            "or the name of a monitor"
+            metavar="TARGET",
+            help="https://host/path, tcp://host:port, tls://host:port, ping://host, "
+            "dns://resolver/name?type=MX, or the name of a monitor",
         ),
     ],
-    timeout: Annotated[str, typer.Option("--timeout", help="deadline over the whole look")] = "10s",
+    timeout: Annotated[
+        str | None,
+        typer.Option(
+            "--timeout",
+            metavar="DURATION",
+            help="deadline over the whole look, 1s to 30s; 10s, or what the monitor says",
+        ),
+    ] = None,
     condition: Annotated[
         list[str] | None,
-        typer.Option("--condition", help="what must hold, as in a monitor; may be repeated"),
+        typer.Option(
+            "--condition",
+            metavar="CONDITION",
+            help='what must hold too, such as "[STATUS] == 200"; may be repeated',
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:
-    """Look once, now, from here; nothing is stored. Ends with 0 when the target is well, else 1."""
+    """Look once, now, from here; nothing is stored.
+
+    Ends with 0 when the target is well, else 1.
+    """
     from statustui.presenters.look import check_lines
     from statustui.runtime import looking
 
     settings = console.settings_of(context).settings
-    spec = looking.target_spec(target, timeout=timeout, conditions=tuple(condition or ()))
+    conditions = tuple(condition or ())
+    spec = looking.target_spec(target, timeout=timeout or "10s", conditions=conditions)
     if spec is None:
-        spec = console.run(looking.monitor_spec(settings, target))
+        stored = console.run(looking.monitor_spec(settings, target))
+        spec = looking.changed(stored, timeout=timeout, conditions=conditions)
     now = datetime.now(UTC)
     observation, result = console.run(looking.look_once(spec, at=now))
     data = looking.look_as_data(spec, observation, result)

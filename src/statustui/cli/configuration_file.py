@@ -106,11 +106,13 @@ def read_file(name: str) -> ConfigurationFile:
         ValidationFailed: it cannot be read, or something in it is wrong; every mistake is named
             with file, line and column.
     """
-    shown_name = "standard input" if name == "-" else name
+    shown_name = "standard input" if name == "-" else clean(name)
     try:
         data = sys.stdin.buffer.read(BYTES_MOST + 1) if name == "-" else _read(Path(name))
     except OSError as error:
         raise ValidationFailed(f"cannot read {shown_name}: {error.strerror or error}") from None
+    except ValueError:
+        raise ValidationFailed(f"cannot read {shown_name}: that is no file name") from None
     if len(data) > BYTES_MOST:
         raise ValidationFailed(f"{shown_name} is larger than {BYTES_MOST // 1_000_000} MB")
     try:
@@ -145,9 +147,8 @@ def _failed(name: str, problems: list[Problem]) -> ValidationFailed:
         message = f"{len(lines)} mistakes in {name}; the first: {lines[0]}"
     return ValidationFailed(
         message,
-        problems=[
-            Problem(line, problem.path) for line, problem in zip(lines, ordered, strict=True)
-        ],
+        # The lines say where; a path beside them would be said twice.
+        problems=[Problem(line) for line in lines],
         advice="nothing was changed",
     )
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 import traceback
 from collections.abc import Coroutine
@@ -20,6 +21,7 @@ from uuid import UUID
 import typer
 
 from statustui.domain.errors import Problem, StatustuiError, ValidationFailed
+from statustui.domain.text import clean
 from statustui.settings import LoadedSettings, SettingsError, default_data_dir, load_settings
 
 T = TypeVar("T")
@@ -101,24 +103,47 @@ def report(error: StatustuiError, *, as_json: bool) -> int:
     Returns:
         The exit code that belongs to it.
     """
+    # Errors repeat what was typed; what was typed may have come out of anybody's file.
+    message = clean(error.message)
     if as_json:
-        document = {"error": {"code": error.code, "message": error.message}}
-        sys.stdout.write(json.dumps(document, ensure_ascii=False) + "\n")
-        sys.stdout.flush()
-    lines = [f"statustui: {error.message}"]
+        report_json(error)
+    lines = [f"statustui: {message}"]
     if isinstance(error, ValidationFailed) and len(error.problems) > 1:
         lines = [f"statustui: {len(error.problems)} problems"]
         lines += [f"  {located(problem)}" for problem in error.problems]
-    lines += [f"  {line}" for line in error.advice.splitlines()]
+    lines += [f"  {clean(line)}" for line in error.advice.splitlines()]
     sys.stderr.write("\n".join(lines) + "\n")
     return error.exit_code
 
 
+def report_json(error: StatustuiError) -> int:
+    """Print an error for programs alone.
+
+    Returns:
+        The exit code that belongs to it.
+    """
+    document = {"error": {"code": error.code, "message": clean(error.message)}}
+    sys.stdout.write(json.dumps(document, ensure_ascii=False) + "\n")
+    sys.stdout.flush()
+    return error.exit_code
+
+
 def located(problem: Problem) -> str:
-    """A problem with its line in front, where it has one."""
-    if problem.line is None:
-        return problem.message
-    return f"line {problem.line}: {problem.message}"
+    """A problem with where it is in front, unless its message says that itself."""
+    told = clean(problem.message)
+    if problem.line is not None:
+        return f"line {problem.line}: {told}"
+    where = ".".join(clean(str(step)) for step in problem.path)
+    return f"{where}: {told}" if where else told
+
+
+def forget_output() -> None:
+    """Let what is still to be printed go nowhere: whoever read it has gone away.
+
+    Otherwise the interpreter would try once more on its way out and complain on standard error.
+    """
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())
 
 
 class UsageError(ValidationFailed):

@@ -8,7 +8,9 @@ import typer
 
 from statustui.cli import console
 
-app = typer.Typer(help="The database.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(
+    help="Where the database is, and its tables.", no_args_is_help=True, rich_markup_mode=None
+)
 
 
 def register(root: typer.Typer) -> None:
@@ -20,16 +22,20 @@ def register(root: typer.Typer) -> None:
 def init(
     context: typer.Context,
     name: Annotated[
-        str | None, typer.Option("--name", help="create this organization on an empty database")
+        str | None,
+        typer.Option("--name", metavar="NAME", help="create this organization too"),
     ] = None,
     slug: Annotated[
-        str | None, typer.Option("--slug", help="its short name; made from the name by default")
+        str | None,
+        typer.Option(
+            "--slug", metavar="SLUG", help="its short name; made from the name by default"
+        ),
     ] = None,
     timezone: Annotated[
-        str, typer.Option("--timezone", help="its time zone, by IANA name")
+        str, typer.Option("--timezone", metavar="ZONE", help="its time zone, by IANA name")
     ] = "UTC",
     non_interactive: Annotated[
-        bool, typer.Option("--non-interactive", help="ask nothing (this version never asks)")
+        bool, typer.Option("--non-interactive", help="ask nothing, which is how it always is")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:

@@ -17,13 +17,17 @@ def register(app: typer.Typer) -> None:
 
 def demo(
     context: typer.Context,
-    port: Annotated[int, typer.Option("--port", help="port of the page")] = 8080,
+    port: Annotated[int, typer.Option("--port", metavar="PORT", help="port of the page")] = 8080,
     headless: Annotated[
         bool, typer.Option("--headless", help="no dashboard: print the page's address and run")
     ] = False,
     keep: Annotated[bool, typer.Option("--keep", help="keep the world for the next time")] = False,
 ) -> None:
-    """Open a world to try things in: services break and recover, nothing of yours is touched."""
+    """Open a throwaway world to try things in.
+
+    Real checks of local targets that break and recover, 90 days of history, a page, and the
+    dashboard in front; nothing of yours is touched.
+    """
     from statustui.runtime import demo
 
     settings = console.settings_of(context, web={"port": port, "host": "127.0.0.1"}).settings

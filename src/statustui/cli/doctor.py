@@ -18,7 +18,10 @@ def doctor(
     context: typer.Context,
     as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:
-    """Examine this installation; ends with 1 when something needs a hand."""
+    """Examine this installation and say what needs a hand.
+
+    Ends with 1 when something fails.
+    """
     from statustui.runtime import doctor
 
     loaded = console.settings_of(context)

@@ -10,6 +10,7 @@ import typer
 
 from statustui.cli import console
 from statustui.cli.columns import table
+from statustui.cli.service import status_named
 from statustui.cli.session import operator
 from statustui.domain.errors import Conflict, NotFound, ValidationFailed
 from statustui.domain.posting import IncidentInput, PostReceipt, UpdateInput
@@ -20,23 +21,44 @@ from statustui.presenters import clock
 from statustui.presenters.incident import still_failing
 from statustui.presenters.operatorapi import incident_document
 
-app = typer.Typer(help="Incidents.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(
+    help="What went wrong and what was said about it.", no_args_is_help=True, rich_markup_mode=None
+)
+
+_GRACE_SECONDS = 600
+# Far above what a message may hold, so that an endless pipe is refused and not read for ever.
+_MESSAGE_BYTES = 100_000
 
 Json = Annotated[bool, typer.Option("--json", help="print JSON")]
-Code = Annotated[str, typer.Argument(help="the incident's code, such as INC-4F2K")]
+Code = Annotated[str, typer.Argument(metavar="CODE", help="the incident's code, such as INC-4F2K")]
 Message = Annotated[
-    str, typer.Option("--message", "-m", help="Markdown, 1 to 5,000 characters; - reads it")
+    str,
+    typer.Option(
+        "--message",
+        "-m",
+        metavar="TEXT",
+        help="Markdown, 1 to 5,000 characters; - reads standard input",
+    ),
 ]
 Delay = Annotated[
     str,
-    typer.Option("--delay", help="how long the post can be taken back before it is public"),
+    typer.Option(
+        "--delay",
+        metavar="DURATION",
+        help="how long the post can be taken back before it is public, at most 10m",
+    ),
 ]
 NextUpdate = Annotated[
     str | None,
-    typer.Option("--next-update", help="promise the next update within this time, such as 30m"),
+    typer.Option(
+        "--next-update",
+        metavar="DURATION",
+        help="promise the next update within this time, such as 30m",
+    ),
 ]
 StillWorks = Annotated[
-    str | None, typer.Option("--still-works", help="what customers can still do")
+    str | None,
+    typer.Option("--still-works", metavar="TEXT", help="what customers can still do"),
 ]
 
 
@@ -48,10 +70,13 @@ def list_incidents(
     ] = None,
     impact: Annotated[Impact | None, typer.Option("--impact", help="only of this impact")] = None,
     service: Annotated[
-        str | None, typer.Option("--service", help="only those of this service")
+        str | None,
+        typer.Option("--service", metavar="NAME", help="only those of this service"),
     ] = None,
     open_only: Annotated[bool, typer.Option("--open", help="none that are resolved")] = False,
-    limit: Annotated[int, typer.Option("--limit", min=1, max=500, help="how many at most")] = 50,
+    limit: Annotated[
+        int, typer.Option("--limit", metavar="N", min=1, max=500, help="how many at most")
+    ] = 50,
     as_json: Json = False,
 ) -> None:
     """Incidents, newest first."""
@@ -77,7 +102,7 @@ def show(context: typer.Context, code: Code, as_json: Json = False) -> None:
 @app.command("add")
 def add(
     context: typer.Context,
-    title: Annotated[str, typer.Option("--title", help="what the public reads")],
+    title: Annotated[str, typer.Option("--title", metavar="TEXT", help="what the public reads")],
     message: Message,
     impact: Annotated[Impact, typer.Option("--impact", help="how much it hurts")] = Impact.MINOR,
     service: Annotated[
@@ -96,7 +121,7 @@ def add(
         bool, typer.Option("--internal", help="stays in the house until it is published")
     ] = False,
     internal_title: Annotated[
-        str, typer.Option("--internal-title", help="what operators call it")
+        str, typer.Option("--internal-title", metavar="TEXT", help="what operators call it")
     ] = "",
     next_update: NextUpdate = None,
     still_works: StillWorks = None,
@@ -118,7 +143,7 @@ def add(
                 still_works=still_works,
             ),
             tuple(service or ()),
-            delay=_seconds(delay),
+            delay=_grace(delay),
             as_json=as_json,
         )
     )
@@ -158,7 +183,7 @@ def update(
                 next_update_by=_promised(next_update),
                 still_works=still_works,
             ),
-            delay=_seconds(delay),
+            delay=_grace(delay),
             force=force,
             as_json=as_json,
         )
@@ -178,7 +203,7 @@ def resolve(
 ) -> None:
     """Resolve an incident; that is final."""
     given = UpdateInput(status=IncidentStatus.RESOLVED, message=_message(message))
-    console.run(_post(context, code, given, delay=_seconds(delay), force=force, as_json=as_json))
+    console.run(_post(context, code, given, delay=_grace(delay), force=force, as_json=as_json))
 
 
 @app.command("ack")
@@ -186,7 +211,10 @@ def acknowledge(
     context: typer.Context,
     code: Code,
     length: Annotated[
-        str | None, typer.Option("--for", help="how long; by default the organization's time")
+        str | None,
+        typer.Option(
+            "--for", metavar="DURATION", help="how long; by default the organization's time"
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -208,15 +236,33 @@ def publish(context: typer.Context, code: Code, as_json: Json = False) -> None:
 
 
 def _message(given: str) -> str:
-    return sys.stdin.read() if given == "-" else given
+    if given != "-":
+        return given
+    # Whatever is piped in: bytes that are no text are shown as such and never end the program.
+    return sys.stdin.buffer.read(_MESSAGE_BYTES).decode("utf-8", "replace")
 
 
 def _seconds(given: str) -> float:
     return parse_duration(given).total_seconds()
 
 
+def _grace(given: str) -> float:
+    # A post that waits keeps everybody else's back: nobody may hold an incident for longer.
+    seconds = _seconds(given)
+    if seconds > _GRACE_SECONDS:
+        raise ValidationFailed(
+            f"--delay {given} is longer than 10m", advice="give at most 10m, or post later"
+        )
+    return seconds
+
+
 def _promised(given: str | None) -> datetime | None:
-    return None if given is None else datetime.now(UTC) + parse_duration(given)
+    if given is None:
+        return None
+    length = parse_duration(given)
+    if not length:
+        raise ValidationFailed("the next update is promised for a time to come, such as 30m")
+    return datetime.now(UTC) + length
 
 
 async def _list(
@@ -349,15 +395,9 @@ def _asked(text: str) -> tuple[str, ServiceStatus | None]:
     name, separator, status = text.rpartition("=")
     if not separator:
         return text, None
-    try:
-        return name, ServiceStatus(status)
-    except ValueError:
-        known = [each.value for each in ServiceStatus]
-        if nearest(status, known) is None:
-            return text, None
-        raise ValidationFailed(
-            f"unknown status {status!r}", advice=f"known are {', '.join(known)}"
-        ) from None
+    if nearest(status, [each.value for each in ServiceStatus]) is None:
+        return text, None
+    return name, status_named(status)
 
 
 async def _post(

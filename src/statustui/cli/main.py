@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 import sys
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -34,6 +33,10 @@ from statustui.cli import (
 from statustui.domain.errors import StatustuiError
 
 _CODE = re.compile(r"^INC-[0-9A-Za-z]+$", re.IGNORECASE)
+# Options of the program itself, which people also try behind a command.
+_GLOBAL = re.compile(
+    r"No such option: (--(?:org|database-url|data-dir|read-only|no-watch|incident|version))\b"
+)
 
 
 def build() -> typer.Typer:
@@ -71,13 +74,20 @@ def _print_version(wanted: bool) -> None:
 def _root(
     context: typer.Context,
     org: Annotated[
-        str | None, typer.Option("--org", help="the organization, for people in several")
+        str | None,
+        typer.Option("--org", metavar="SLUG", help="the organization, for people in several"),
     ] = None,
     database_url: Annotated[
-        str | None, typer.Option("--database-url", help="a shared PostgreSQL")
+        str | None,
+        typer.Option(
+            "--database-url", metavar="URL", help="a shared PostgreSQL, postgresql://user@host/db"
+        ),
     ] = None,
     data_dir: Annotated[
-        Path | None, typer.Option("--data-dir", help="where the embedded database is kept")
+        str | None,
+        typer.Option(
+            "--data-dir", metavar="FOLDER", help="where the embedded database, drafts and logs are"
+        ),
     ] = None,
     read_only: Annotated[
         bool, typer.Option("--read-only", help="dashboard: nothing can be changed")
@@ -146,16 +156,36 @@ def invoke(given: list[str]) -> int:
     except KeyboardInterrupt:
         return 130
     except TyperException as error:
-        shown = error.format_message()
-        hint = "see `statustui --help`"
-        usage = console.UsageError(shown, advice=hint)
-        return console.report(usage, as_json=as_json)
+        return _refuse(error, as_json=as_json)
     except StatustuiError as error:
         return console.report(error, as_json=as_json)
     except BrokenPipeError:
-        # The reader of our output went away; nothing more can be said to anyone.
-        sys.stderr.close()
+        console.forget_output()
         return 0
     except Exception as error:  # noqa: BLE001  the last line: no traceback on a screen
         return console.report(console.defect(error), as_json=as_json)
     return int(result) if isinstance(result, int) else 0
+
+
+def _refuse(error: TyperException, *, as_json: bool) -> int:
+    """Say what does not fit in the words that were given."""
+    told = error.format_message().replace("Value error, ", "")
+    if told.startswith("Usage: "):
+        # A group without a command answers with its help, which is no sentence about a mistake.
+        sys.stderr.write(told.rstrip("\n") + "\n")
+        told = "say what to do"
+        return (
+            console.report_json(console.UsageError(told))
+            if as_json
+            else console.UsageError.exit_code
+        )
+    context = getattr(error, "ctx", None)
+    command = str(getattr(context, "command_path", "") or "statustui")
+    misplaced = _GLOBAL.match(told)
+    if misplaced and command != "statustui":
+        advice = f"{misplaced[1]} stands before the command: `statustui {misplaced[1]} …`"
+    elif told.startswith("No such option: --json"):
+        advice = "--json stands after the command: `statustui service list --json`"
+    else:
+        advice = f"see `{command} --help`"
+    return console.report(console.UsageError(told, advice=advice), as_json=as_json)

@@ -19,17 +19,24 @@ def register(app: typer.Typer) -> None:
 
 def mark(
     context: typer.Context,
-    text: Annotated[str, typer.Argument(help='what changed, such as "api 1.42"')],
+    text: Annotated[str, typer.Argument(metavar="TEXT", help='what changed, such as "api 1.42"')],
     service: Annotated[
-        list[str] | None, typer.Option("--service", help="a service it concerns; may be repeated")
+        list[str] | None,
+        typer.Option("--service", metavar="NAME", help="a service it concerns; may be repeated"),
     ] = None,
     source: Annotated[
-        str | None, typer.Option("--source", help="who says so, such as the pipeline's name")
+        str | None,
+        typer.Option("--source", metavar="TEXT", help="who says so, such as a pipeline's name"),
     ] = None,
-    link: Annotated[str | None, typer.Option("--link", help="where to read more")] = None,
+    link: Annotated[
+        str | None, typer.Option("--link", metavar="URL", help="where to read more")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:
-    """Note that something changed; it is shown in timelines and charts."""
+    """Note that something changed, such as a deployment.
+
+    It is shown in timelines and charts.
+    """
     console.run(_mark(context, text, tuple(service or ()), source, link, as_json=as_json))
 
 

@@ -15,10 +15,16 @@ from statustui.domain.status import MonitorType
 from statustui.domain.text import parse_duration
 from statustui.presenters.operatorapi import monitor_document
 
-app = typer.Typer(help="Monitors.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(
+    help="How services are watched: list, add, run, pause.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
 
 Json = Annotated[bool, typer.Option("--json", help="print JSON")]
-Name = Annotated[str, typer.Argument(help="Service/monitor, the monitor's name, or its id")]
+Name = Annotated[
+    str, typer.Argument(metavar="NAME", help="Service/monitor, the monitor's name, or its id")
+]
 
 
 @app.command("list")
@@ -36,8 +42,8 @@ def show(context: typer.Context, name: Name, as_json: Json = False) -> None:
 @app.command("add")
 def add(
     context: typer.Context,
-    service: Annotated[str, typer.Argument(help="name or id of the service")],
-    name: Annotated[str, typer.Argument(help="its name, unique in the service")],
+    service: Annotated[str, typer.Argument(metavar="SERVICE", help="its name or id")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="unique in the service")],
     kind: Annotated[MonitorType, typer.Option("--type", help="how it looks")],
     config: Annotated[
         list[str] | None,
@@ -47,19 +53,40 @@ def add(
             help="one key of its config, such as url=https://host/health; may be repeated",
         ),
     ] = None,
-    interval: Annotated[str, typer.Option("--interval", help="time between two looks")] = "60s",
-    timeout: Annotated[str | None, typer.Option("--timeout", help="deadline over one look")] = None,
+    interval: Annotated[
+        str, typer.Option("--interval", metavar="DURATION", help="time between two looks")
+    ] = "60s",
+    timeout: Annotated[
+        str | None,
+        typer.Option(
+            "--timeout",
+            metavar="DURATION",
+            help="deadline over one look; by default 10s, or the interval less a second",
+        ),
+    ] = None,
     failure_threshold: Annotated[
-        int | None, typer.Option("--failure-threshold", help="failed looks in a row that mean down")
+        int | None,
+        typer.Option(
+            "--failure-threshold", metavar="N", help="failed looks in a row that mean down; 3"
+        ),
     ] = None,
     recovery_threshold: Annotated[
-        int | None, typer.Option("--recovery-threshold", help="good looks in a row that mean up")
+        int | None,
+        typer.Option(
+            "--recovery-threshold", metavar="N", help="good looks in a row that mean up; 1"
+        ),
     ] = None,
     degraded_after: Annotated[
-        str | None, typer.Option("--degraded-after", help="slower than this is degraded")
+        str | None,
+        typer.Option("--degraded-after", metavar="DURATION", help="slower than this is degraded"),
     ] = None,
     condition: Annotated[
-        list[str] | None, typer.Option("--condition", help="what must hold; may be repeated")
+        list[str] | None,
+        typer.Option(
+            "--condition",
+            metavar="CONDITION",
+            help='what must hold, such as "[STATUS] == 200"; may be repeated',
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -92,7 +119,10 @@ def pause(
     context: typer.Context,
     name: Name,
     length: Annotated[
-        str, typer.Option("--for", help="how long, such as 30m, 1h, 2d; or `until-resumed`")
+        str,
+        typer.Option(
+            "--for", metavar="DURATION", help="how long, such as 30m, 1h, 2d; or until-resumed"
+        ),
     ] = "1h",
     as_json: Json = False,
 ) -> None:

@@ -16,9 +16,12 @@ def register(app: typer.Typer) -> None:
 
 def serve(
     context: typer.Context,
-    host: Annotated[str | None, typer.Option("--host", help="address the page listens on")] = None,
+    host: Annotated[
+        str | None, typer.Option("--host", metavar="ADDRESS", help="address the page listens on")
+    ] = None,
     port: Annotated[
-        int | None, typer.Option("--port", help="port the page listens on, 0 takes a free one")
+        int | None,
+        typer.Option("--port", metavar="PORT", help="port of the page; 0 takes a free one"),
     ] = None,
     no_page: Annotated[bool, typer.Option("--no-page", help="check and tell, no page")] = False,
     stop: Annotated[
@@ -29,7 +32,10 @@ def serve(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:
-    """Check services, carry automatic incidents and serve the page until SIGTERM."""
+    """Run the watch: checks, automatic incidents and the page.
+
+    It stays in the foreground until SIGTERM or SIGINT, and then writes what is under way.
+    """
     from statustui.runtime import watch
 
     web: dict[str, object] = {"host": host, "port": port}

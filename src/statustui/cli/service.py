@@ -10,16 +10,20 @@ import typer
 from statustui.cli import console
 from statustui.cli.columns import table
 from statustui.cli.session import operator
+from statustui.domain.errors import ValidationFailed
 from statustui.domain.readmodels import ServiceRow
 from statustui.domain.status import ServiceStatus
+from statustui.domain.text import nearest, shorten
 from statustui.presenters.clock import age
 from statustui.presenters.operatorapi import monitor_document, service_document
 from statustui.presenters.why import why
 
-app = typer.Typer(help="Services.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(
+    help="What the public knows: list, add, pin.", no_args_is_help=True, rich_markup_mode=None
+)
 
 Json = Annotated[bool, typer.Option("--json", help="print JSON")]
-Name = Annotated[str, typer.Argument(help="name or id of the service")]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="name or id of the service")]
 
 
 @app.command("list")
@@ -37,15 +41,18 @@ def show(context: typer.Context, name: Name, as_json: Json = False) -> None:
 @app.command("add")
 def add(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(help="its name, unique in the organization")],
-    group: Annotated[str | None, typer.Option("--group", help="the group it is listed in")] = None,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="unique in the organization")],
+    group: Annotated[
+        str | None, typer.Option("--group", metavar="NAME", help="the group it is listed in")
+    ] = None,
     description: Annotated[
-        str | None, typer.Option("--description", help="one line for the public")
+        str | None,
+        typer.Option("--description", metavar="TEXT", help="one line for the public"),
     ] = None,
     hidden: Annotated[bool, typer.Option("--hidden", help="the public never sees it")] = False,
     depends_on: Annotated[
         list[str] | None,
-        typer.Option("--depends-on", help="a service it needs; may be repeated"),
+        typer.Option("--depends-on", metavar="NAME", help="a service it needs; may be repeated"),
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -67,11 +74,35 @@ def add(
 def pin(
     context: typer.Context,
     name: Name,
-    status: Annotated[ServiceStatus, typer.Argument(help="the status to show")],
+    status: Annotated[
+        str,
+        typer.Argument(
+            metavar="STATUS",
+            help="major_outage, partial_outage, degraded_performance, under_maintenance or "
+            "operational",
+        ),
+    ],
     as_json: Json = False,
 ) -> None:
     """Set a status by hand; it holds over everything until it is unpinned."""
-    console.run(_pin(context, name, status, as_json=as_json))
+    console.run(_pin(context, name, status_named(status), as_json=as_json))
+
+
+def status_named(word: str) -> ServiceStatus:
+    """The status that a word of the command line names.
+
+    Raises:
+        ValidationFailed: there is none of that name.
+    """
+    try:
+        return ServiceStatus(word)
+    except ValueError:
+        known = [each.value for each in ServiceStatus]
+        near = nearest(word, known)
+        raise ValidationFailed(
+            f'no status "{shorten(word, 60)}"',
+            advice=f"did you mean {near}?" if near else f"known are {', '.join(known)}",
+        ) from None
 
 
 @app.command("unpin")
@@ -146,7 +177,8 @@ async def _add(
     as_json: bool,
 ) -> None:
     async with operator(context) as (store, organization):
-        needed = [(await store.find_service(organization.id, each)).id for each in depends_on]
+        found = [(await store.find_service(organization.id, each)).id for each in depends_on]
+        needed = list(dict.fromkeys(found))
         made = await store.add_service(
             organization.id,
             name,

@@ -37,7 +37,7 @@ def check_lines(
     lines = [clean(verdict)]
     if result.reason:
         lines.append(_fact("why", result.reason))
-    lines += [_fact("", failed) for failed in result.failed_conditions]
+    lines += [_fact("", failed) for failed in result.failed_conditions if failed != result.reason]
     lines += _bars(observation)
     if observation.address:
         lines.append(_fact("address", observation.address))

@@ -24,7 +24,7 @@ from pydantic import SecretStr
 
 from statustui.domain.errors import Forbidden, NotFound, StatustuiError, ValidationFailed
 from statustui.domain.readmodels import Organization
-from statustui.domain.text import nearest, slugify
+from statustui.domain.text import clean, nearest, slugify
 from statustui.runtime.registry import identity
 from statustui.settings import Settings
 from statustui.store import bootstrap
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 ENGINE_ROLE = "statustui_engine"
 WEB_ROLE = "statustui_web"
+_NAME_CHARACTERS = 255
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,7 +226,14 @@ async def initialise(
     Raises:
         Forbidden: this role may not; the message has who may.
         Conflict: the slug is taken.
+        ValidationFailed: the name is empty or too long.
     """
+    if name is not None:
+        name = clean(name)
+        if not 1 <= len(name) <= _NAME_CHARACTERS:
+            raise ValidationFailed(
+                f"the organization's name has 1 to {_NAME_CHARACTERS} characters, not {len(name)}"
+            )
     async with open_database(settings, prepare=False) as database:
         applied, roles = await _prepare(settings, database)
         created = None

@@ -6,7 +6,7 @@ from datetime import datetime
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from statustui.domain.errors import ValidationFailed
-from statustui.domain.monitor import MonitorSpec, parse_monitor, target_of
+from statustui.domain.monitor import MonitorSpec, monitor_to_mapping, parse_monitor, target_of
 from statustui.domain.observation import Observation
 from statustui.domain.verdict import CheckResult, judge
 from statustui.runtime.database import operator_session
@@ -91,6 +91,26 @@ async def monitor_spec(settings: Settings, name: str) -> MonitorSpec:
     async with operator_session(settings) as (store, organization):
         row = await store.find_monitor(organization.id, name)
         return await store.load_monitor_spec(organization.id, row.id)
+
+
+def changed(spec: MonitorSpec, *, timeout: str | None, conditions: tuple[str, ...]) -> MonitorSpec:
+    """A stored monitor with what was asked for this one look.
+
+    Args:
+        spec: as stored.
+        timeout: another deadline, None for its own.
+        conditions: what must hold besides its own conditions.
+
+    Raises:
+        ValidationFailed: a value is wrong.
+    """
+    if timeout is None and not conditions:
+        return spec
+    wanted = monitor_to_mapping(spec)
+    if timeout is not None:
+        wanted["timeout"] = timeout
+    wanted["conditions"] = [*spec.conditions, *conditions]
+    return parse_monitor(wanted)
 
 
 async def look_once(spec: MonitorSpec, *, at: datetime) -> tuple[Observation, CheckResult]:
