@@ -10,26 +10,34 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from uuid import UUID, uuid5
 
+from statustui.domain.observation import Phases
 from statustui.domain.readmodels import (
     AffectedService,
     Board,
     DayCell,
+    IncidentDetail,
     IncidentSummary,
+    LastLook,
     MaintenanceRow,
+    MonitorRow,
     Organization,
     PageInfo,
     ServiceFigures,
+    ServiceNow,
     ServiceRow,
+    TimelineEntry,
     WatchInfo,
 )
 from statustui.domain.rollup import BOUNDS_MS
 from statustui.domain.status import (
     AutomaticIncidents,
+    CheckStatus,
     ErrorKind,
     Impact,
     IncidentStatus,
     MaintenanceStatus,
     MonitorState,
+    MonitorType,
     Role,
     ServiceStatus,
     Visibility,
@@ -353,3 +361,72 @@ def _day(day: date, number: int, *, bad: bool) -> DayCell:
     elif bad and number == 23:
         worst = ServiceStatus.DEGRADED_PERFORMANCE
     return DayCell(day, 1440, 1440, 1440, 1440, worst)
+
+
+RUNBOOK = "https://wiki.example.net/db-failover.md"
+
+
+def database_now(board: Board) -> ServiceNow:
+    """The last look at the hidden database."""
+    service = next(row for row in board.services if row.name == "Database")
+    monitor = MonitorRow(
+        id=uuid5(_SPACE, "port"),
+        name="port",
+        service_id=service.id,
+        service_name=service.name,
+        type=MonitorType.TCP,
+        target="10.0.0.5:5432",
+        state=MonitorState.DOWN,
+        state_since=service.status_since,
+        interval_seconds=30,
+        timeout_ms=5_000,
+        failure_threshold=2,
+        recovery_threshold=1,
+        degraded_after_ms=None,
+        is_active=True,
+        paused_until=None,
+        last_checked_at=service.last_looked_at,
+        last_status=CheckStatus.FAILURE,
+        last_duration_ms=0.8,
+        error_kind=service.error_kind,
+        reason=service.reason,
+        next_run_at=AT + timedelta(seconds=26),
+        runbook=RUNBOOK,
+        tags=(),
+        config={},
+    )
+    look = LastLook(
+        monitor=monitor,
+        region="eu-1",
+        at=service.last_looked_at,
+        status=CheckStatus.FAILURE,
+        duration_ms=0.8,
+        phases=Phases(resolve_ms=0.3),
+        address="10.0.0.5:5432",
+        error_kind=service.error_kind,
+        reason=service.reason,
+        status_code=None,
+        certificate=None,
+        repeat_command="nc -vz 10.0.0.5 5432",
+        last_good_at=AT.replace(minute=10, second=25),
+        last_good_phases=None,
+        evidence=None,
+    )
+    return ServiceNow(service, (look,), (), (), ())
+
+
+def main_detail(board: Board) -> IncidentDetail:
+    """The drawn incident with its timeline."""
+
+    def entry(second: int, minute: int, kind: str, text: str, **more: object) -> TimelineEntry:
+        return TimelineEntry(AT.replace(minute=minute, second=second), kind, text, **more)  # type: ignore[arg-type]
+
+    timeline = (
+        entry(12, 9, "mark", "deploy db-proxy 2.8", who="ci"),
+        entry(55, 10, "failure", "connect to 10.0.0.5:5432 refused", service_name="Database"),
+        entry(2, 11, "failure", "answered 503", service_name="API"),
+        entry(2, 11, "failure", "answered 503", service_name="Mail"),
+        entry(1, 12, "failure", "answered 503", service_name="Checkout"),
+        entry(10, 12, "public_status", "", status="partial_outage", is_public=True),
+    )
+    return IncidentDetail(board.incidents[0], (), timeline, None, None, board.pages)

@@ -29,6 +29,7 @@ from statustui.domain.readmodels import (
     TimelineEntry,
     WatchInfo,
 )
+from statustui.screens.services import ServicesScreen
 from statustui.settings import TerminalFacts, TerminalSettings
 from statustui.store.changes import Change, Resync
 from tests.support import sample_world
@@ -259,12 +260,21 @@ async def dashboard(
 
 
 async def settle(app: DashboardApp, pilot: Pilot[Any]) -> None:
-    """Wait until what was announced and asked has been shown."""
-    deadline = asyncio.get_running_loop().time() + 5
+    """Wait until what was announced and asked has been shown, details of the selection too."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + 5
+
+    def is_busy() -> bool:
+        settling = isinstance(app.screen, ServicesScreen) and app.screen.is_settling
+        if app.board is None or app.is_loading or settling:
+            return True
+        return bool(app.board.services) and not app.figures
+
     await pilot.pause()
-    while app.board is None or app.is_loading or not app.figures:
-        assert asyncio.get_running_loop().time() < deadline, "the board was never shown"
+    while is_busy():
+        assert loop.time() < deadline, "the board was never shown"
         await asyncio.sleep(0.01)
+        await pilot.pause()
     for _ in range(3):
         await pilot.pause()
 

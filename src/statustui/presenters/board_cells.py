@@ -271,10 +271,10 @@ def _next(name: str, context: CellContext) -> Line:
     window = next_window(context.maintenance, context.at, name)
     if window is None:
         return ()
-    return ((_near(window.starts_at, context.at, context.zone), "maint"),)
+    return ((near(window.starts_at, context.at, context.zone), "maint"),)
 
 
-def _near(at: datetime, now: datetime, zone: tzinfo) -> str:
+def near(at: datetime, now: datetime, zone: tzinfo) -> str:
     """A moment ahead in at most eleven columns: "02:00", "Sat 02:00", "28 Nov"."""
     there, here = at.astimezone(zone), now.astimezone(zone)
     if there.date() == here.date():

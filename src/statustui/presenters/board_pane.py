@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from statustui import palette
 from statustui.domain.readmodels import (
@@ -24,7 +24,7 @@ from statustui.domain.readmodels import (
 from statustui.domain.status import CheckStatus, MaintenanceStatus, ServiceStatus
 from statustui.presenters import clock, timeline
 from statustui.presenters.board import BoardLine, BoardView, GroupLine, ServiceLine
-from statustui.presenters.board_cells import NARROW, CellContext, p95_words
+from statustui.presenters.board_cells import NARROW, CellContext, near, p95_words
 from statustui.presenters.incident import is_acknowledged
 from statustui.presenters.line import Line, Part, count_of, cut_line, join_names, plain, width_of
 from statustui.presenters.percent import percent
@@ -94,7 +94,7 @@ def pane(
     right_at = width
     if tall and width >= 120:
         right_at = 88 if width >= 160 else 70
-    left = _left(facts, right_at - 2 if right_at < width else width, value_at)
+    left = _left(facts, right_at - 2 if right_at < width else width, value_at, is_tall=tall)
     if not tall:
         return Pane(title, tag, tuple(left[:height]))
     body_height = max(0, height - 1)
@@ -379,14 +379,15 @@ def _figures(figures: ServiceFigures) -> Line:
 # Beside the facts
 
 
-def _left(facts: Sequence[Fact], width: int, value_at: int) -> list[Line]:
+def _left(facts: Sequence[Fact], width: int, value_at: int, *, is_tall: bool) -> list[Line]:
     lines: list[Line] = []
     for label, words in facts:
         if not label and not words:
             lines.append(())
             continue
         head = f" {label}".ljust(value_at)
-        lines.append(((head, "muted"), *cut_line(words, max(1, width - value_at - 1))))
+        key = "strong b" if label == "evidence" and is_tall else "muted"
+        lines.append(((head, key), *cut_line(words, max(1, width - value_at - 1))))
     while lines and not lines[-1]:
         lines.pop()
     return lines
@@ -419,7 +420,7 @@ def _onset(source: PaneSource, context: CellContext) -> list[Line]:
     lines: list[Line] = []
     for each in broken[:_MOST_ONSETS]:
         lag = each.service.status_since - first
-        words = "first" if not lines else f"+{clock.span(lag)}"
+        words = "first" if not lines else f"+{_lag(lag)}"
         lines.append(
             (
                 (f" {clock.clock_seconds(each.service.status_since, context.zone)} ", "muted"),
@@ -431,6 +432,12 @@ def _onset(source: PaneSource, context: CellContext) -> list[Line]:
     if len(broken) > _MOST_ONSETS:
         lines.append(((f"            and {len(broken) - _MOST_ONSETS} more", "muted"),))
     return lines
+
+
+def _lag(span: timedelta) -> str:
+    """Seconds tell an order of onset up to some minutes: "75 s"."""
+    seconds = int(span.total_seconds())
+    return f"{seconds} s" if seconds < 300 else clock.span(span)
 
 
 def _page_now(source: PaneSource, context: CellContext, width: int) -> list[Line]:
@@ -513,7 +520,7 @@ def _ahead(view: BoardView, context: CellContext, value_at: int) -> list[Line]:
         *(
             (
                 (
-                    f" {clock.moment(at, context.at, context.zone)}".ljust(max(15, value_at)),
+                    f" {near(at, context.at, context.zone)}".ljust(value_at),
                     "muted",
                 ),
                 *words,

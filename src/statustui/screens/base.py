@@ -151,7 +151,7 @@ class BaseScreen(Screen[R]):
     def is_drawable(self) -> bool:
         """Whether its widgets are there to be drawn on: not yet while it is built, no more while
         it goes, although answers of the store may still arrive."""
-        return self.is_mounted and self.size.width > 0 and bool(self.query(FooterKeys))
+        return self.is_running and self.size.width > 0 and bool(self.query(FooterKeys))
 
     # What screens override
 

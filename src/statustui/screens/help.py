@@ -126,14 +126,11 @@ class HelpScreen(BaseScreen[None]):
         self._show()
 
     def _lines(self) -> list[Line]:
-        tables = key_tables(type(self._behind))
-        blocks = [_block(table) for table in tables]
+        blocks = [_block(table) for table in key_tables(type(self._behind))]
         if self.size.width < 100:
-            stacked: list[Line] = []
-            for block in blocks:
-                stacked += [*block, ()]
-            return stacked
-        return _side_by_side(blocks, self.size.width)
+            return _stacked(blocks)
+        # The screen's own keys and those of everywhere at the left, those of lists beside them.
+        return _side_by_side([_stacked(blocks[::2]), _stacked(blocks[1::2])], self.size.width)
 
     def _show(self) -> None:
         if self.size.width:
@@ -149,9 +146,16 @@ def _block(table: KeyTable) -> list[Line]:
     return lines
 
 
+def _stacked(blocks: Sequence[Sequence[Line]]) -> list[Line]:
+    lines: list[Line] = []
+    for block in blocks:
+        lines += [*block, ()]
+    return lines[:-1]
+
+
 def _side_by_side(blocks: Sequence[Sequence[Line]], width: int) -> list[Line]:
-    own = width // len(blocks)
-    tallest = max(len(block) for block in blocks)
+    own = width // max(1, len(blocks))
+    tallest = max((len(block) for block in blocks), default=0)
     lines: list[Line] = []
     for number in range(tallest):
         parts: list[tuple[str, str]] = []

@@ -78,6 +78,8 @@ class ServicesScreen(ListScreen[None]):
         self._incident: IncidentDetail | None = None
         self._now: ServiceNow | None = None
         self._settling: Timer | None = None
+        self._asked = 0
+        self._loaded: tuple[object, ...] = ()
         self._minute: datetime | None = None
         self._quit_asked = float("-inf")
         self._calm: bool | None = None
@@ -124,7 +126,7 @@ class ServicesScreen(ListScreen[None]):
         self._lay_out()
         self._show_pane()
         self.show_keys()
-        if kinds is None or kinds & {"incidents", "marks", "configuration", "monitors", "services"}:
+        if kinds is None or self._state_of_selected() != self._loaded:
             self._settle()
 
     def tick(self, now: datetime) -> None:
@@ -158,11 +160,11 @@ class ServicesScreen(ListScreen[None]):
     ) -> dict[str, Line]:
         return dict(cells(line, shown, self._cell_context(), is_selected))
 
-    def _show_rows(self) -> None:
+    def _show_rows(self, *, whole: bool = False) -> None:
         view = self._view
         if view is None:
             return
-        whole = self._is_expanded or bool(self.filter_text) or bool(self.lines.sort_name)
+        whole = whole or self._is_expanded or bool(self.filter_text) or bool(self.lines.sort_name)
         tall = self.size.height >= board_pane.TALLEST and self.size.width >= 120
         shown = lines(view, all_of_them=whole, by_group=tall)
         if self._calm is not self._is_calm():
@@ -257,20 +259,43 @@ class ServicesScreen(ListScreen[None]):
             self._settling.stop()
         self._settling = self.set_timer(_SETTLE_SECONDS, self._load_selected)
 
+    def _state_of_selected(self) -> tuple[object, ...]:
+        """What tells whether the details of the selected row must be loaded anew."""
+        line = self.lines.selected
+        if not isinstance(line, ServiceLine):
+            return ()
+        incident = line.incident
+        return (
+            line.service.id,
+            line.look,
+            line.service.reason,
+            *((incident.code, incident.version, incident.updated_at) if incident else ()),
+        )
+
+    @property
+    def is_settling(self) -> bool:
+        """Whether more about the selected row is still to be loaded."""
+        return self._settling is not None or self._asked > 0
+
     def _load_selected(self) -> None:
+        self._settling = None
+        self._loaded = self._state_of_selected()
         line = self.lines.selected
         if not isinstance(line, ServiceLine) or self.size.width < NARROW:
             return
 
         def quiet(error: StatustuiError) -> bool:
             # What has just been deleted elsewhere disappears with the next board.
+            self._asked -= 1
             return isinstance(error, NotFound)
 
         service = line.service
+        self._asked += 1
         self.attempt(
             self.store.load_service_now(self.organization_id, service.id), self._took_now, quiet
         )
         if line.incident is not None and self.size.height >= board_pane.TALL:
+            self._asked += 1
             self.attempt(
                 self.store.load_incident(self.organization_id, line.incident.code),
                 self._took_incident,
@@ -278,10 +303,13 @@ class ServicesScreen(ListScreen[None]):
             )
 
     def _took_now(self, now: ServiceNow) -> None:
+        self._asked -= 1
         self._now = now
         self._show_pane()
+        self.show_keys()
 
     def _took_incident(self, incident: IncidentDetail) -> None:
+        self._asked -= 1
         self._incident = incident
         self._show_pane()
 
@@ -356,6 +384,7 @@ class ServicesScreen(ListScreen[None]):
 
     def action_sort(self) -> None:
         """Go on to the next order; with one, every service stands by itself."""
+        self._show_rows(whole=True)
         super().action_sort()
         self._show_rows()
 

@@ -97,7 +97,7 @@ class LineInput(Widget, can_focus=True):
         width = self.size.width
         before, after = self._value[: self._at], self._value[self._at :]
         room = width - cell_width(self._label) - 2
-        while cell_width(before) > room:
+        while before and cell_width(before) > room:
             before = before[1:]
         under, rest = (after[0], after[1:]) if after else (" ", "")
         cursor = ((under, "text r" if self.has_focus else "text"),)
