@@ -21,7 +21,7 @@ async def is_alive(served: Served) -> None:
     begun = monotonic()
     reply = await served.get("/api/public/acme/status")
     assert reply.status == 200
-    assert monotonic() - begun < 2
+    assert monotonic() - begun < 5
 
 
 async def test_a_connection_is_kept_and_used_again() -> None:
@@ -146,7 +146,7 @@ async def test_slow_heads_end_and_others_are_unaffected() -> None:
         statuses = await asyncio.gather(*(drip(client) for client in dripping))
         assert set(statuses) == {408}
         assert await silent.rest() == b""
-        assert monotonic() - begun < 3
+        assert monotonic() - begun < 8
         await is_alive(served)
         for client in slow:
             await client.close()
