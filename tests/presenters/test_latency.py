@@ -73,3 +73,12 @@ def test_words() -> None:
     assert said.highest == point(2, 812.0)
     assert (said.checks, said.failures) == (40, 10)
     assert latency.words([]).latest is None
+
+
+def test_ticks_are_round_and_reach_the_highest() -> None:
+    assert latency.value_ticks(470.0, 6) == (0.0, 100.0, 200.0, 300.0, 400.0, 500.0)
+    assert latency.value_ticks(0.4, 5) == (0.0, 0.1, 0.2, 0.30000000000000004, 0.4)
+    day = latency.chart([], END, 24, 100)
+    assert latency.time_ticks(day, UTC, 3) == ((0.0, "03:00"), (12.0, "15:00"), (24.0, "03:00"))
+    month = latency.chart([], END, 30 * 24, 100)
+    assert [text for _, text in latency.time_ticks(month, UTC, 2)] == ["22 Oct", "21 Nov"]

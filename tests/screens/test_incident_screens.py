@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from textual import events
 from textual.pilot import Pilot
 
 from statustui.domain.posting import UpdateInput
@@ -140,6 +141,7 @@ async def test_escape_right_after_a_key_loses_nothing(tmp_path: Path) -> None:
         await to_composer(pilot)
         await pilot.press("H", "i", "escape")
         await until(pilot, lambda: isinstance(pilot.app.screen, IncidentScreen), "the incident")
+        await until(pilot, lambda: (CODE, "public") in memory.drafts, "the draft to be kept")
         assert memory.drafts[CODE, "public"].fields["text"] == "Hi"
 
 
@@ -411,7 +413,15 @@ async def test_markup_and_escape_codes_stay_text(tmp_path: Path) -> None:
         await shows(pilot, "[link=https://evil.test]y[/link]")
 
 
-async def test_a_promise_that_ran_out_and_a_resolved_one(tmp_path: Path) -> None:
+async def test_what_is_pasted_is_cleaned(tmp_path: Path) -> None:
+    async with stage(store(), tmp_path) as pilot:
+        screen = await to_composer(pilot)
+        assert screen.focused is not None
+        screen.focused.post_message(events.Paste("one\x1b[31m\r\ntwo\x07\u202ethree"))
+        await until(pilot, lambda: screen.fields["text"] == "one\ntwothree", "the clean text")
+
+
+async def test_a_resolved_one_is_final(tmp_path: Path) -> None:
     memory = store()
     over = replace(
         acme.INCIDENT,

@@ -14,7 +14,9 @@ from textual.pilot import Pilot
 from statustui.domain.readmodels import LatencyPoint
 from statustui.domain.status import IncidentStatus, Role
 from statustui.screens.incident import IncidentScreen
+from statustui.screens.monitors import MonitorsScreen
 from statustui.screens.service import ServiceScreen
+from statustui.widgets.footer_keys import KeyHint
 from tests.support import acme
 from tests.support.memory_store import MemoryStore, screen_rows, screen_text, stage, store, until
 
@@ -80,7 +82,9 @@ async def test_run_pause_and_resume(tmp_path: Path) -> None:
         assert end is not None
         assert timedelta(minutes=59) < end - acme.NOW < timedelta(minutes=61)
         await shows(pilot, "1 paused")
-        await shows(pilot, "p resume")
+        screen = pilot.app.screen
+        assert isinstance(screen, MonitorsScreen)
+        assert KeyHint("p", "resume") in screen.hints()
         await pilot.press("p")
         await shows(pilot, "looks again: API/health")
         assert memory.resumed == [acme.number(201)]
@@ -129,6 +133,7 @@ async def to_service(pilot: Pilot[Any]) -> ServiceScreen:
     assert isinstance(screen, IncidentScreen)
     screen.open_service(acme.number(2))
     await shows(pilot, "EVIDENCE")
+    await shows(pilot, "›health")
     found = pilot.app.screen
     assert isinstance(found, ServiceScreen)
     return found

@@ -42,6 +42,11 @@ def day(on: date, today: date) -> str:
     return text if on.year == today.year else f"{text} {on.year}"
 
 
+def short_day(on: date) -> str:
+    """ "21 Nov"."""
+    return f"{on.day} {_MONTHS[on.month - 1]}"
+
+
 def month(on: date) -> str:
     """ "November 2026"."""
     return f"{_LONG_MONTHS[on.month - 1]} {on.year}"

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta, tzinfo
 from itertools import pairwise
 
 from statustui.domain.readmodels import LatencyPoint
+from statustui.presenters import clock
 
 RANGES: tuple[tuple[str, int], ...] = (
     ("1 h", 1),
@@ -214,6 +215,6 @@ def time_ticks(chart_: Chart, zone: tzinfo, most: int) -> tuple[tuple[float, str
     for number in range(count):
         ahead = hours * number / (count - 1)
         at = (chart_.start + timedelta(hours=ahead)).astimezone(zone)
-        text = at.strftime("%H:%M") if hours <= 24 else f"{at.day}.{at.month}."
+        text = at.strftime("%H:%M") if hours <= 24 else clock.short_day(at.date())
         ticks.append((ahead, text))
     return tuple(ticks)

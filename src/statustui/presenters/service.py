@@ -15,7 +15,7 @@ from statustui.presenters.columns import Column, Wanted, lay_out
 from statustui.presenters.incident import Fact, answer_parts, is_acknowledged
 from statustui.presenters.line import Line, Part, cut, cut_line, width_of
 from statustui.presenters.monitors import is_paused
-from statustui.presenters.waterfall import PhaseBar, Waterfall, milliseconds
+from statustui.presenters.waterfall import LABEL_ROOM, PhaseBar, Waterfall, milliseconds
 from statustui.presenters.waterfall import lay_out as lay_out_phases
 
 TABS = ("Now", "Latency", "Timeline")
@@ -178,7 +178,7 @@ def waterfall_lines(
     """
     figures_end = value_at + 2 * _FIGURE_WIDTH
     bars_at = figures_end + 2
-    space = max(10, width - bars_at - 2)
+    space = max(10, width - bars_at - LABEL_ROOM - 1)
     fall = lay_out_phases(look.phases, look.last_good_phases, space)
     if not fall.bars:
         said = "no phase was timed" if look.at is not None else "nothing to show before a look"

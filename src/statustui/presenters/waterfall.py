@@ -14,6 +14,8 @@ from statustui.domain.observation import Phases
 TELLING_RATIO = 4.0
 # A phase this short is noise, however many times its last good look it took.
 TELLING_LEAST_MS = 5.0
+# How far the label of the last tick may reach beyond the axis.
+LABEL_ROOM = 8
 
 _NAMES = (
     ("resolve", "resolve_ms"),
@@ -77,7 +79,7 @@ def lay_out(now: Phases, good: Phases | None, columns: int) -> Waterfall:
     Args:
         now: the look that is shown.
         good: the last good look of the same monitor and region, None when there was none.
-        columns: width of the axis, at least 1.
+        columns: width of the axis, at least 1; labels may reach `LABEL_ROOM` beyond it.
 
     Returns:
         Only the phases that either look reached: a plain HTTP check has no TLS.
@@ -128,7 +130,7 @@ def _ticks(total_ms: float, columns: int) -> tuple[Tick, ...]:
     for number in range(1, int(total_ms / step) + 1):
         offset = round(number * step / total_ms * columns)
         text = f"{number * step:,.0f}"
-        if offset + len(f"{text} ms") > columns:
+        if offset + len(f"{text} ms") > columns + LABEL_ROOM:
             break
         ticks.append(Tick(offset, text))
     last = ticks[-1]

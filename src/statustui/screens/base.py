@@ -151,7 +151,7 @@ class BaseScreen(Screen[R]):
     def is_drawable(self) -> bool:
         """Whether its widgets are there to be drawn on: not yet while it is built, no more while
         it goes, although answers of the store may still arrive."""
-        return self.is_running and self.size.width > 0 and bool(self.query(FooterKeys))
+        return self.is_mounted and self.is_running and self.size.width > 0
 
     # What screens override
 
@@ -375,7 +375,7 @@ class BaseScreen(Screen[R]):
         self.app.action_suspend_process()
 
     def _to_first(self) -> None:
-        while len(self.app.screen_stack) > 2:
+        while len(self.app.screen_stack) > 1:
             self.app.pop_screen()
 
 

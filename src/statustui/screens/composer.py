@@ -306,8 +306,9 @@ class ComposerScreen(BaseScreen[None]):
 
     def tick(self, now: datetime) -> None:
         """Move the clock, and how far away the promise is."""
-        self._draw_head(now)
-        self._draw_promise(now)
+        if self.is_drawable:
+            self._draw_head(now)
+            self._draw_promise(now)
 
     def hints(self) -> Sequence[KeyHint]:
         """Keys that work while the focus is in a text."""
@@ -422,6 +423,9 @@ class ComposerScreen(BaseScreen[None]):
         if self.door is not Door.PUBLIC or summary is None:
             return
         said, hidden = words.asked_words(summary)
+        if _value_of(self._inputs[Field.STATUS]) == composer.STAGES[-1].value and said:
+            names = [each.name for each in summary.services if each.is_visible]
+            said = f"{cut(join_names(names), 40)}: from then on what checks say"
         parts: list[tuple[str, str]] = [(said or "no visible service", "text")]
         if hidden:
             parts.append((f"   {hidden}", "internal"))
@@ -484,6 +488,7 @@ class ComposerScreen(BaseScreen[None]):
         """Keep what was chosen."""
         self._changed()
         self._draw_bar()
+        self._draw_affected()
         self.show_keys()
 
     def on_line_input_submitted(self, _: LineInput.Submitted) -> None:
@@ -555,14 +560,12 @@ class ComposerScreen(BaseScreen[None]):
         return replace(draft, incident_code=self.code, base_version=self._base_version)
 
     def action_back(self) -> None:
-        """Go back; what was typed is kept first."""
+        """Go back at once; what was typed is kept, however long the database takes to answer."""
         if self._draft_timer is not None:
             self._draft_timer.stop()
-        self.run_worker(self._leave())
-
-    async def _leave(self) -> None:
         if self._draft_said == "":
-            await self._save()
+            # The application runs it: this screen is about to go.
+            self.app.run_worker(self._save())
         super().action_back()
 
     # Sending

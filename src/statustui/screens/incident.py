@@ -104,7 +104,8 @@ class IncidentScreen(BaseScreen[None]):
 
     def tick(self, now: datetime) -> None:
         """Move the clock, and the countdown while there is one."""
-        self._draw_head(now)
+        if self.is_drawable:
+            self._draw_head(now)
 
     def _load(self) -> None:
         self.attempt(
@@ -202,6 +203,16 @@ class IncidentScreen(BaseScreen[None]):
         if pending is not None:
             lines += _pending_lines(pending, self.zone, width, at)
         shown.show_all(lines, at)
+        self._place_pane(len(lines))
+
+    def _place_pane(self, lines: int) -> None:
+        """On a tall screen the pane starts under the timeline, in steps of four rows, so that
+        there is no hole between them and the pane seldom moves."""
+        body = self.query_one("#incident-body", Horizontal)
+        height = self.size.height
+        wanted = max(12, -(-lines // 4) * 4)
+        free = height - 20
+        body.styles.height = wanted if height >= 30 and wanted <= free else "1fr"
 
     def _draw_facts(self, now: datetime) -> None:
         detail = self._detail

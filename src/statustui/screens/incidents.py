@@ -68,9 +68,10 @@ class IncidentsScreen(ListScreen[None]):
 
     def tick(self, now: datetime) -> None:
         """Move the clock; once a minute, the ages."""
-        self._draw_head(now)
-        if now.second == 0:
-            self._show(now)
+        if self.is_drawable:
+            self._draw_head(now)
+            if now.second == 0:
+                self._show(now)
 
     def _load(self) -> None:
         self.attempt(self.store.load_incidents(self.organization_id, limit=HISTORY), self._loaded)
@@ -78,6 +79,8 @@ class IncidentsScreen(ListScreen[None]):
     def _loaded(self, loaded: tuple[IncidentSummary, ...]) -> None:
         self._incidents = loaded
         self._has_loaded = True
+        if not self.is_drawable:
+            return
         self._show(self.now())
         self._draw_head(self.now())
         self.show_keys()

@@ -71,7 +71,8 @@ class MonitorsScreen(ListScreen[None]):
 
     def tick(self, now: datetime) -> None:
         """Move the clock."""
-        self._draw_head(now)
+        if self.is_drawable:
+            self._draw_head(now)
 
     def _load(self) -> None:
         self.attempt(self.store.load_monitors(self.organization_id), self._loaded)
@@ -79,6 +80,8 @@ class MonitorsScreen(ListScreen[None]):
     def _loaded(self, loaded: tuple[MonitorRow, ...]) -> None:
         self._monitors = loaded
         self._has_loaded = True
+        if not self.is_drawable:
+            return
         rows = monitors.rows(loaded, self.now(), self.zone)
         self.lines.show([Row(row.key, row) for row in rows])
         self._draw_around()

@@ -110,8 +110,9 @@ class PreviewScreen(BaseScreen[None]):
 
     def tick(self, now: datetime) -> None:
         """Move the clock, and how long ago the checks looked."""
-        self._draw_head(now)
-        self._draw_checklist(now)
+        if self.is_drawable:
+            self._draw_head(now)
+            self._draw_checklist(now)
 
     # Drawing
 

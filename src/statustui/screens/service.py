@@ -116,7 +116,8 @@ class ServiceScreen(BaseScreen[None]):
 
     def tick(self, now: datetime) -> None:
         """Move the clock."""
-        self._draw_head(now)
+        if self.is_drawable:
+            self._draw_head(now)
 
     # Loading
 
@@ -145,6 +146,8 @@ class ServiceScreen(BaseScreen[None]):
 
     def _loaded(self, now: ServiceNow) -> None:
         self._now, self._gone = now, ""
+        if not self.is_drawable:
+            return
         rows = service.rows(now, self.now(), self.zone)
         self._looks.show([Row(row.key, row) for row in rows])
         self._redraw()
