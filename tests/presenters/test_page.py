@@ -102,6 +102,21 @@ def test_the_banner_says_since_when_and_what_comes() -> None:
     )
 
 
+def test_the_banner_promises_only_what_the_worst_incident_promised() -> None:
+    page = samples.outage_page()
+    worst = next(each for each in page.incidents if each.status.is_open)
+    minor = replace(
+        worst, id=samples.uuid("minor"), code="INC-MMMM", impact=Impact.MINOR,
+        next_update_by=NOW + timedelta(minutes=2),
+    )  # fmt: skip
+    both = banner(replace(page, incidents=(minor, *page.incidents)), NOW)
+    assert both.promise is not None
+    assert both.promise.moment.text == "15:15 UTC"
+    silent = replace(worst, next_update_by=None)
+    others = tuple(each for each in page.incidents if not each.status.is_open)
+    assert banner(replace(page, incidents=(minor, silent, *others)), NOW).promise is None
+
+
 def test_what_was_resolved_is_said_for_a_day() -> None:
     page = samples.resolved_page()
     soon = banner(page, at("18 09:52"))

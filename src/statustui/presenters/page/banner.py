@@ -235,8 +235,15 @@ def _last_resolved(page: PublicPage) -> PublicIncident | None:
 def _promise(
     page: PublicPage, open_incidents: Sequence[PublicIncident], now: datetime
 ) -> Promise | None:
+    # The banner speaks of the worst: what a minor incident promises is no promise about an outage.
+    worst_impact = max((i.impact.severity for i in open_incidents), default=0)
     promised = min(
-        (i.next_update_by for i in open_incidents if i.next_update_by is not None), default=None
+        (
+            i.next_update_by
+            for i in open_incidents
+            if i.next_update_by is not None and i.impact.severity == worst_impact
+        ),
+        default=None,
     )
     if promised is not None:
         label = "Next update by" if promised > now else "Next update was promised by"
