@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import signal
 import sys
 from collections.abc import AsyncIterator
 
-from statustui.domain.errors import DatabaseUnavailable
+from statustui.domain.errors import DatabaseUnavailable, StatustuiError
 from statustui.presenters import plain
-from statustui.runtime import registry
+from statustui.runtime import logs, registry
 from statustui.runtime.database import (
     Database,
     choose_organization,
-    database_label,
+    database_place,
     open_database,
     operator_store,
 )
 from statustui.runtime.watch import WatchStart, ensure_watch
 from statustui.settings import Settings, TerminalFacts
 from statustui.store.changes import ChangeListener
+
+_LOG = logging.getLogger("statustui.dashboard")
 
 
 def run_dashboard(
@@ -44,6 +47,7 @@ def run_dashboard(
     Returns:
         The exit code.
     """
+    _log_to_file(settings)
     return asyncio.run(
         _dashboard(settings, facts, read_only=read_only, no_watch=no_watch, incident=incident)
     )
@@ -59,15 +63,26 @@ def run_plain(settings: Settings, *, no_watch: bool) -> int:
     Returns:
         The exit code.
     """
+    _log_to_file(settings)
     with contextlib.suppress(KeyboardInterrupt):
         return asyncio.run(_plain(settings, no_watch=no_watch))
     return 130
 
 
+def _log_to_file(settings: Settings) -> None:
+    # The terminal is taken: a line written into it would be written into the picture.
+    logs.configure(settings.log, file=settings.log.file or settings.data_dir / "dashboard.log")
+
+
 async def _watch(settings: Settings, database: Database, *, no_watch: bool) -> WatchStart:
     if no_watch:
         return WatchStart(None, "")
-    return await ensure_watch(settings, database)
+    try:
+        return await ensure_watch(settings, database)
+    except StatustuiError as error:
+        # Whoever may not run the watch, or cannot here, still sees and posts; it may run elsewhere.
+        _LOG.warning("%s: %s", error.message, error.advice)
+        return WatchStart(None, f"nobody checks: {error.message}; run `statustui serve`")
 
 
 async def _dashboard(
@@ -103,7 +118,7 @@ async def _dashboard(
 
 
 def _end(settings: Settings, pid: int) -> None:
-    registered = {item.pid for item in registry.live(settings.data_dir, database_label(settings))}
+    registered = {item.pid for item in registry.live(settings.data_dir, database_place(settings))}
     # Only a watch that is still registered is ours to end: the number may have been used again.
     if pid in registered:
         os.kill(pid, signal.SIGTERM)

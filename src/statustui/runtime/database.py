@@ -249,14 +249,26 @@ async def initialise(
         return InitReport(database.label, applied, roles, created)
 
 
+async def inspect_database(database: Database) -> bootstrap.DatabaseState:
+    """What is there, without changing it.
+
+    Raises:
+        Forbidden: nobody has let this person in.
+    """
+    connection = await connect(admin_target(database))
+    try:
+        state = await bootstrap.inspect(connection)
+    finally:
+        await connection.close()
+    if not state.may_use:
+        raise stranger(state.role, database.label)
+    return state
+
+
 async def database_report(settings: Settings) -> DatabaseReport:
     """Where the database is and which migrations it has, without changing it."""
     async with open_database(settings, prepare=False) as database:
-        connection = await connect(admin_target(database))
-        try:
-            state = await bootstrap.inspect(connection)
-        finally:
-            await connection.close()
+        state = await inspect_database(database)
         return DatabaseReport(
             label=database.label,
             kind="embedded" if database.server else "shared",
@@ -266,8 +278,13 @@ async def database_report(settings: Settings) -> DatabaseReport:
         )
 
 
+def database_place(settings: Settings) -> str:
+    """The database's name in the registry of watches: the same for whoever connects to it."""
+    return "embedded" if settings.database_url is None else _where(settings)
+
+
 def database_label(settings: Settings) -> str:
-    """How the database is named to people and to the registry of watches, without opening it."""
+    """How the database is named to people, without opening it."""
     if settings.database_url is None:
         return f"embedded in {settings.data_dir}"
     return target_from_url(settings.database_url.get_secret_value()).label
@@ -345,6 +362,8 @@ async def _prepare(
     connection = await connect(admin_target(database))
     try:
         state = await bootstrap.inspect(connection)
+        if not state.may_use and not state.may_initialise:
+            raise stranger(state.role, database.label)
         lacks_logins = _wants_logins(settings) and not _kept_passwords(settings)
         if state.initialised and not state.pending and not (lacks_logins and state.may_initialise):
             return (), ()
@@ -370,6 +389,19 @@ async def _prepare(
         return report.applied, report.created_roles
     finally:
         await connection.close()
+
+
+def stranger(role: str, label: str) -> Forbidden:
+    """What somebody is told who can connect, but whom nobody has let in.
+
+    Args:
+        role: as whom they connected.
+        label: the database's.
+    """
+    return Forbidden(
+        f"{role} is no member of any organization in the database at {label}",
+        advice=f"an owner of one lets you in; in psql: {bootstrap.statement_to_let_in(role)}",
+    )
 
 
 def _wants_logins(settings: Settings) -> bool:

@@ -11,7 +11,13 @@ from typing import Literal
 from statustui import __version__
 from statustui.domain.errors import StatustuiError
 from statustui.runtime import registry
-from statustui.runtime.database import Database, open_database, operator_store
+from statustui.runtime.database import (
+    Database,
+    database_place,
+    open_database,
+    operator_store,
+    stranger,
+)
 from statustui.settings import Settings, terminal_facts
 from statustui.store import bootstrap
 from statustui.store.connection import ConnectionTarget, connect
@@ -71,6 +77,10 @@ async def _examine_database(settings: Settings, database: Database) -> list[Find
                 )
             )
             return findings
+        if not state.may_use:
+            refused = stranger(state.role, database.label)
+            findings.append(Finding("role", "fails", refused.message, refused.advice))
+            return findings
         if state.pending:
             findings.append(
                 Finding(
@@ -114,7 +124,7 @@ async def _examine_database(settings: Settings, database: Database) -> list[Find
                 )
             )
         watch = await store.load_watch()
-    here = registry.live(settings.data_dir, database.label)
+    here = registry.live(settings.data_dir, database_place(settings))
     if watch is not None and watch.alive:
         findings.append(Finding("watch", "ok", f"{watch.holder} checks"))
     else:

@@ -25,7 +25,13 @@ from pathlib import Path
 from statustui.domain.errors import Conflict, DatabaseUnavailable, StatustuiError
 from statustui.domain.readmodels import WatchInfo
 from statustui.runtime import logs, registry
-from statustui.runtime.database import Database, database_label, open_database, operator_store
+from statustui.runtime.database import (
+    Database,
+    database_place,
+    inspect_database,
+    open_database,
+    operator_store,
+)
 from statustui.settings import Settings, child_environment
 
 _LOG = logging.getLogger("statustui.watch")
@@ -33,6 +39,11 @@ _LOG = logging.getLogger("statustui.watch")
 # The longest a clean stop may take; what is not written by then is counted and said.
 STOP_SECONDS = 4.0
 _START_SECONDS = 20.0
+_SAID = "statustui: "
+_ROLES_ADVICE = """\
+the watch connects as roles of its own: on this host, somebody who may prepare the database runs
+`statustui init` with a password in the address, or STATUSTUI_DATABASE__ENGINE_URL and
+STATUSTUI_DATABASE__WEB_URL say how"""
 _SERVER_CHECK_SECONDS = 0.5
 
 
@@ -161,10 +172,17 @@ async def run(
     from statustui.store.public import PublicStore
     from statustui.web.service import Health, WebService
 
-    registration = registry.Registration(settings.data_dir, database.label)
+    registration = registry.Registration(settings.data_dir, database_place(settings))
     async with contextlib.AsyncExitStack() as stack:
         stack.callback(registration.close)
-        engine_pool = await open_pool(database.engine, min_size=1, max_size=4)
+        try:
+            engine_pool = await open_pool(database.engine, min_size=1, max_size=4)
+        except DatabaseUnavailable as error:
+            if database.server is not None:
+                raise
+            raise DatabaseUnavailable(
+                error.address, error.cause, advice=f"{error.advice}\n{_ROLES_ADVICE}"
+            ) from error
         stack.push_async_callback(_close, engine_pool)
         engine_changes = await stack.enter_async_context(ChangeListener(database.engine))
         engine = Engine(
@@ -236,12 +254,13 @@ async def _tend(database: Database) -> None:
 
 async def watch_report(settings: Settings) -> WatchReport:
     """Which watch checks, and which run on this host."""
-    here = registry.live(settings.data_dir, database_label(settings))
+    here = registry.live(settings.data_dir, database_place(settings))
     async with (
         open_database(settings, prepare=False) as database,
         operator_store(database) as store,
     ):
-        return WatchReport(await store.load_watch(), here)
+        state = await inspect_database(database)
+        return WatchReport(await store.load_watch() if state.initialised else None, here)
 
 
 def stop_watch(settings: Settings) -> tuple[int, ...]:
@@ -250,7 +269,7 @@ def stop_watch(settings: Settings) -> tuple[int, ...]:
     Returns:
         The process numbers that have ended.
     """
-    return registry.stop(settings.data_dir, database_label(settings))
+    return registry.stop(settings.data_dir, database_place(settings))
 
 
 async def ensure_watch(settings: Settings, database: Database) -> WatchStart:
@@ -276,8 +295,8 @@ async def ensure_watch(settings: Settings, database: Database) -> WatchStart:
         while time.monotonic() < deadline:
             if child.poll() is not None:
                 raise StatustuiError(
-                    f"the watch ended at once with exit code {child.returncode}",
-                    advice=f"{_tail(log)}\nits log is {log}; start without it by --no-watch",
+                    f"the watch does not start: {_reason(log, child.returncode)}",
+                    advice=f"{_tail(log)}\nits log is {log}",
                 )
             found = await store.load_watch()
             if found is not None and found.alive:
@@ -326,6 +345,12 @@ def _spawn(settings: Settings, log: Path) -> subprocess.Popen[bytes]:
             start_new_session=True,
             close_fds=True,
         )
+
+
+def _reason(log: Path, code: int) -> str:
+    """What the watch itself said when it ended, else how it ended."""
+    said = [line for line in _tail(log, 20).splitlines() if line.startswith(_SAID)]
+    return said[-1].removeprefix(_SAID) if said else f"it ended at once with exit code {code}"
 
 
 def _tail(log: Path, lines: int = 5) -> str:

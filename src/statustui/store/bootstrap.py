@@ -65,6 +65,7 @@ class DatabaseState:
         who_may: who could, in words.
         role: who is connected.
         is_superuser: whether row-level security does not hold this role.
+        may_use: whether this role may read here at all; somebody whom no owner has added may not.
     """
 
     initialised: bool
@@ -75,6 +76,7 @@ class DatabaseState:
     who_may: str
     role: str
     is_superuser: bool
+    may_use: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +136,7 @@ async def inspect(connection: asyncpg.Connection) -> DatabaseState:
         who_may=_who_may(facts),
         role=facts.role,
         is_superuser=facts.is_superuser,
+        may_use=readable or not facts.has_schema,
     )
 
 
@@ -294,6 +297,16 @@ def statements_by_hand(person: str) -> str:
     )
     quoted = '"' + person.replace('"', '""') + '"'
     return text.replace(":person", quoted)
+
+
+def statement_to_let_in(person: str) -> str:
+    """What an owner of an organization runs in psql to let a person in.
+
+    Args:
+        person: the role that the person connects as.
+    """
+    quoted = "'" + person.replace("'", "''") + "'"
+    return _SQL["let_in"].strip().replace("$2", "'SLUG'").replace("$1", quoted)
 
 
 async def _load_facts(connection: asyncpg.Connection) -> _Facts:

@@ -203,6 +203,10 @@ SELECT statustui_logins.make_login($1, NULL)
 -- name: add_user
 INSERT INTO statustui.users (role_name) VALUES ($1) ON CONFLICT DO NOTHING
 
+-- What an owner runs in psql, with the organization's slug, to let somebody in.
+-- name: let_in
+SELECT statustui.member_add(org_id, $1, 'member') FROM statustui.organizations WHERE slug = $2
+
 -- name: create_organization
 SELECT org_id FROM statustui.organization_create($1, $2, $3)
 
