@@ -141,7 +141,8 @@ class DashboardApp(App[QuitChoice]):
         self._interrupted = float("-inf")
         self._broken: frozenset[UUID] = frozenset()
         self._window_title = ""
-        self._handlers: dict[int, object] = {}
+        self._handlers: dict[int, Any] = {}
+        self._last_resort: threading.Timer | None = None
         theme = _theme(self.painter.palette)
         self.register_theme(theme)
         self.theme = theme.name
@@ -193,10 +194,16 @@ class DashboardApp(App[QuitChoice]):
         self.run_worker(self._keep_watch(), name="watch", group="watch")
         self.set_interval(1.0, self._tick)
 
-    def on_unmount(self) -> None:
-        """Give the signals back."""
-        for number, handler in self._handlers.items():
-            signal.signal(number, handler)  # type: ignore[arg-type]
+    async def run_async(self, *args: Any, **options: Any) -> QuitChoice | None:
+        """Run until it is left; see the toolkit's method. Signals are given back at the end."""
+        try:
+            return await super().run_async(*args, **options)
+        finally:
+            if self._last_resort is not None:
+                # It ended by itself: what comes after it may take its time.
+                self._last_resort.cancel()
+            for number, handler in self._handlers.items():
+                signal.signal(number, handler)
 
     def _resumed(self, _: object) -> None:
         # After `fg` the terminal shows nothing until everything is painted once.
@@ -211,9 +218,10 @@ class DashboardApp(App[QuitChoice]):
         def end(number: int, _: FrameType | None) -> None:
             # A terminal that reads no more blocks the loop in a write, and then nothing that is
             # asked of the loop happens. So the process ends without it if it must.
-            last_resort = threading.Timer(_LAST_RESORT_SECONDS, os._exit, (128 + number,))
-            last_resort.daemon = True
-            last_resort.start()
+            if self._last_resort is None:
+                self._last_resort = threading.Timer(_LAST_RESORT_SECONDS, os._exit, (128 + number,))
+                self._last_resort.daemon = True
+                self._last_resort.start()
             loop.call_soon_threadsafe(self._end)
 
         # A handler of Python's runs also while the loop is blocked; one of the loop's would not.

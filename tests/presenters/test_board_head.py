@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from statustui.domain.readmodels import PendingPost, WatchInfo
-from statustui.domain.status import IncidentStatus, Role
+from statustui.domain.status import IncidentStatus, Role, ServiceStatus
 from statustui.presenters.board import arrange
 from statustui.presenters.board_head import Condition, badges, counts_line, now_line
 from statustui.presenters.line import plain, width_of
@@ -146,3 +146,21 @@ def test_all_up_says_since_when_and_what_is_ahead() -> None:
 def test_an_empty_organization_is_not_called_up() -> None:
     view = arrange(replace(sample_world.calm(), services=()), AT)
     assert "nothing is watched yet" in plain(now_line(view, AT, UTC, 80, 13))
+
+
+def test_there_is_only_one_red_chip() -> None:
+    board = sample_world.outage()
+    rows = tuple(
+        replace(row, status=ServiceStatus.PARTIAL_OUTAGE) if row.name == "API" else row
+        for row in board.services
+    )
+    line = counts_line(arrange(replace(board, services=rows), AT), FINE, AT, UTC, 160)
+    assert [text for text, key in line if "on:alarm" in key] == [" ✗ 3 outage "]
+    assert ("✗ 1 partial", "outage b") in line
+
+
+@pytest.mark.parametrize("width", range(60, 140))
+def test_now_drops_whole_pieces_and_never_cuts_one(width: int) -> None:
+    text = now(width, status=IncidentStatus.IDENTIFIED, told_at=AT, lead="alexandra")
+    assert "…" not in text
+    assert "unacked, lead alexandra" in text

@@ -481,3 +481,17 @@ async def test_what_was_loaded_for_another_row_is_not_shown() -> None:
         assert sample_world.RUNBOOK in screen_text(app)
         await pilot.press("j")
         assert sample_world.RUNBOOK not in screen_text(app)
+
+
+async def test_the_first_screen_is_one_key_away_from_everywhere() -> None:
+    store = MemoryStore(sample_world.outage())
+    async with dashboard(store) as (app, pilot):
+        first = app.screen
+        await pilot.press("enter", "2", "3", "1")
+        assert app.screen is first
+        await pilot.press("2", "escape")
+        assert app.screen is first
+        await pilot.press("enter", "ctrl+p", *"incidents", "enter")
+        await settle(app, pilot)
+        await pilot.press("1")
+        assert app.screen is first

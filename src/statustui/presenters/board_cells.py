@@ -128,7 +128,7 @@ def _service_cells(
                 "strong b" if is_selected else f"{base}{bold}",
             ),
         ),
-        "since": ((clock.age(_settled(context.at - service.status_since)), base),),
+        "since": ((since_words(context.at - service.status_since), base),),
     }
     if "hour" in width_of:
         found["hour"] = strip.hour(
@@ -160,9 +160,9 @@ def _service_cells(
     return found
 
 
-def _settled(age: timedelta) -> timedelta:
-    """Ages change once a minute after the first: the seconds of the first are not shown."""
-    return max(age, timedelta(0)) if age >= timedelta(minutes=1) else timedelta(0)
+def since_words(age: timedelta) -> str:
+    """How long, changing once a minute: "<1m", "3m", "2h", "6d"."""
+    return clock.age(age) if age >= timedelta(minutes=1) else "<1m"
 
 
 def _group_cells(
@@ -185,14 +185,23 @@ def _group_cells(
     if line.share:
         found["service"] = ((number, "muted"),)
         if "why" in width_of and len(line.share) > 1:
-            groups = " ".join(f"{name or 'other'} {count}" for name, count in line.share)
-            if cell_width(groups) <= width_of["why"] or width_of["why"] >= LONG:
-                found["why"] = ((groups, "muted"),)
+            found["why"] = ((_shares(line.share, width_of["why"]), "muted"),)
         return found
     found["service"] = ((f"{line.name or 'other'}, {number}", "muted"),)
     names = ", ".join(service.name for service in line.services)
     found["*hour"] = ((f"{names} ", "muted"),)
     return found
+
+
+def _shares(share: Sequence[tuple[str, int]], width: int) -> str:
+    """ "core 5 money 5 web 9": as many groups as fit whole, then how many more there are."""
+    words = [f"{name or 'other'} {count}" for name, count in share]
+    for shown in range(len(words), 0, -1):
+        more = f" and {len(words) - shown} more" if shown < len(words) else ""
+        text = " ".join(words[:shown]) + more
+        if cell_width(text) <= width:
+            return text
+    return f"{len(words)} groups"
 
 
 def _group_share(line: GroupLine, context: CellContext) -> str:

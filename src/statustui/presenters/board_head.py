@@ -103,7 +103,9 @@ def _counts(view: BoardView, width: int, level: int) -> Line:
             continue
         if look is palette.UP and level >= 5:
             continue
-        pieces.append(_count(look, number, view.has_fresh, with_glyph=width >= _WIDE))
+        # One red chip: the eye lands there, and only there.
+        is_chip = view.has_fresh and look in _OUT and not any(_is_chip(each) for each in pieces)
+        pieces.append(_count(look, number, is_chip=is_chip, with_glyph=width >= _WIDE))
     if other:
         at = sum(look in _OUT for look, _ in view.counts)
         hue = "degraded" if view.is_broken else "muted"
@@ -123,11 +125,15 @@ def _counts(view: BoardView, width: int, level: int) -> Line:
     return tuple(parts)
 
 
-def _count(look: Look, number: int, has_fresh: bool, *, with_glyph: bool) -> Line:
+def _is_chip(piece: Line) -> bool:
+    return any("on:alarm" in key for _, key in piece)
+
+
+def _count(look: Look, number: int, *, is_chip: bool, with_glyph: bool) -> Line:
     words = f"{look.glyph} {number} {look.word}" if with_glyph else f"{number} {look.word}"
     if look not in _OUT:
         return ((words, look.token),)
-    if has_fresh:
+    if is_chip:
         return ((f" {words} ", "alarmfg b on:alarm"),)
     return ((words, f"{look.token} b"),)
 
@@ -150,9 +156,9 @@ def now_line(view: BoardView, at: datetime, zone: tzinfo, width: int, value_at: 
         return _headed("NOW", "strong b", (("nothing is watched yet", "text"),), width, value_at)
     incident = view.urgent
     if incident is not None:
-        return _headed(
-            "NOW", "strong b", _incident(view, incident, at, zone, width), width, value_at
-        )
+        room = width - value_at - 1
+        said = _incident(view, incident, at, zone, room, width)
+        return _headed("NOW", "strong b", said, width, value_at)
     if view.is_broken:
         broken = sum(line.is_broken for line in view.broken)
         words: Line = (
@@ -173,40 +179,44 @@ def _headed(head: str, key: str, words: Line, width: int, value_at: int) -> Line
 
 
 def _incident(
-    view: BoardView, incident: IncidentSummary, at: datetime, zone: tzinfo, width: int
+    view: BoardView, incident: IncidentSummary, at: datetime, zone: tzinfo, room: int, width: int
 ) -> Line:
-    wide = width >= _WIDE
-    parts: list[Part] = [(incident.code, "strong b"), (" " if width < NARROW else "  ", "text")]
-    parts += _whose(incident, at, zone)
-    if incident.status is not IncidentStatus.INVESTIGATING and width >= NARROW:
-        parts.append((f", {incident.status.value}", "text"))
+    """The incident in as many whole pieces as fit: what is owed stays longest."""
+    head: Line = ((incident.code, "strong b"), (" " if width < NARROW else "  ", "text"))
+    whose = _whose(incident, at, zone)
     if width < NARROW:
-        return tuple(parts)
-    parts.append(("   " if wide else "  ", "text"))
-    pending = incident.pending
-    if pending is not None:
-        parts += [
-            ("public in ", "muted"),
-            (f"{seconds_left(pending, at)} s", "strong b"),
-            ("  U in the incident takes it back", "muted"),
-        ]
-        return tuple(parts)
-    parts += _public(view.board.services, incident, at, zone, wide=wide)
-    return tuple(parts)
+        return (*head, *whose)
+    wide = width >= _WIDE
+    gap: Line = (("   " if wide else "  ", "text"),)
+    stage: Line = ()
+    if incident.status is not IncidentStatus.INVESTIGATING:
+        stage = ((f", {incident.status.value}", "text"),)
+    public, due = _public(view.board.services, incident, at, zone, wide=wide)
+    if incident.pending is not None:
+        seconds = seconds_left(incident.pending, at)
+        public = (("public in ", "muted"), (f"{seconds} s", "strong b"))
+        due = (("  U in the incident takes it back", "muted"),)
+    for line in (
+        (*head, *whose, *stage, *gap, *public, *due),
+        (*head, *whose, *gap, *public, *due),
+        (*head, *whose, *stage, *gap, *public),
+        (*head, *whose, *gap, *public),
+    ):
+        if width_of(line) <= room:
+            return line
+    return (*head, *whose)
 
 
-def _whose(incident: IncidentSummary, at: datetime, zone: tzinfo) -> list[Part]:
+def _whose(incident: IncidentSummary, at: datetime, zone: tzinfo) -> Line:
     if incident.snoozed_until is not None and incident.snoozed_until > at:
-        return [(f"snoozed until {clock.moment(incident.snoozed_until, at, zone)}", "text")]
+        return ((f"snoozed until {clock.moment(incident.snoozed_until, at, zone)}", "text"),)
     if is_acknowledged(incident, at) and incident.acknowledged_until is not None:
         who = incident.lead or incident.acknowledged_by or "somebody"
-        return [
-            (who, "text"),
-            (f" until {clock.clock(incident.acknowledged_until, zone)}", "muted"),
-        ]
+        until = clock.clock(incident.acknowledged_until, zone)
+        return ((who, "text"), (f" until {until}", "muted"))
     if incident.lead:
-        return [("unacked", "strong b"), (f", lead {incident.lead}", "text")]
-    return [("unacked", "strong b")]
+        return (("unacked", "strong b"), (f", lead {incident.lead}", "text"))
+    return (("unacked", "strong b"),)
 
 
 def _public(
@@ -216,16 +226,19 @@ def _public(
     zone: tzinfo,
     *,
     wide: bool,
-) -> list[Part]:
+) -> tuple[Line, Line]:
+    """What the public sees or was told, and which update is due."""
     ids = {service.id for service in incident.services}
-    label: list[Part] = [("public  ", "muted")] if wide else [("public ", "text")]
+    label: Line = (("public  ", "muted"),) if wide else (("public ", "text"),)
     due = incident.next_update_by
+    owed: Line = ()
     if due is not None and due < at and incident.is_public:
         late = f"late since {clock.moment(due, at, zone)}"
-        return [*label, ("update ", "text"), (late, "strong b")]
+        return (*label, ("update ", "text"), (late, "strong b")), ()
+    if due is not None:
+        owed = (("   update due  ", "muted"), (clock.moment(due, at, zone), "text"))
     if incident.is_public and incident.told_at is not None:
-        told: list[Part] = [*label, (f"told {clock.moment(incident.told_at, at, zone)}", "text")]
-        return told + _due(due, at, zone)
+        return (*label, (f"told {clock.moment(incident.told_at, at, zone)}", "text")), owed
     sees = any(
         service.id in ids
         and service.is_visible
@@ -234,15 +247,8 @@ def _public(
     )
     if sees:
         words = "no words yet" if wide else "no words"
-        shown: list[Part] = [*label, ("sees colour, ", "text"), (words, "strong b")]
-        return shown + (_due(due, at, zone) if wide else [])
-    return [*label, ("sees nothing", "strong b")]
-
-
-def _due(due: datetime | None, at: datetime, zone: tzinfo) -> list[Part]:
-    if due is None:
-        return []
-    return [("   update due  ", "muted"), (clock.moment(due, at, zone), "text")]
+        return (*label, ("sees colour, ", "text"), (words, "strong b")), owed
+    return (*label, ("sees nothing", "strong b")), ()
 
 
 def _calm(view: BoardView, at: datetime, zone: tzinfo, width: int) -> Line:
