@@ -13,6 +13,7 @@ from textual import events
 from textual.pilot import Pilot
 
 from statustui.domain.posting import UpdateInput
+from statustui.domain.readmodels import TimelineEntry
 from statustui.domain.status import IncidentStatus, MonitorState, Role
 from statustui.screens.composer import ComposerScreen
 from statustui.screens.incident import IncidentScreen
@@ -435,6 +436,34 @@ async def test_a_resolved_one_is_final(tmp_path: Path) -> None:
         await pilot.press("u")
         await shows(pilot, "that is final")
         assert "tell public" not in screen_rows(pilot)[-1]
+
+
+async def test_a_long_timeline_stands_at_its_end_and_moves(tmp_path: Path) -> None:
+    memory = store()
+    notes = tuple(
+        TimelineEntry(acme.NOW - timedelta(seconds=60 - n), "note", f"step {n}", who="alice")
+        for n in range(60)
+    )
+    memory.details[CODE] = replace(acme.DETAIL, timeline=notes)
+    async with stage(memory, tmp_path) as pilot:
+        await shows(pilot, "step 59")
+        assert "lines above" in screen_text(pilot)
+        await pilot.press("g")
+        await shows(pilot, "alice: step 0")
+        assert "lines below" in screen_text(pilot)
+        await pilot.press("pagedown", "j")
+        await shows(pilot, "lines above")
+        # What happens meanwhile does not move what somebody reads.
+        before = screen_rows(pilot)[4:13]
+        memory.details[CODE] = replace(
+            acme.DETAIL, timeline=(*notes, replace(notes[-1], text="news"))
+        )
+        await pilot.press("ctrl+r")
+        await until(pilot, lambda: memory.calls.count("load_incident") >= 2, "the new timeline")
+        await pilot.pause(0.1)
+        assert screen_rows(pilot)[4:12] == before[:8]
+        await pilot.press("G")
+        await shows(pilot, "alice: news")
 
 
 async def test_an_incident_that_is_not_there(tmp_path: Path) -> None:

@@ -567,5 +567,5 @@ def _take_back_line(public_delay_seconds: int) -> Line:
     return (
         ("U", "strong b"),
         (f" within {public_delay_seconds} s: the page never shows it.", "muted"),
-        ("  A dropped line still posts.", "muted"),
+        (" A dropped line still posts.", "muted"),
     )
