@@ -16,9 +16,13 @@ from statustui.screens.composer import ComposerScreen
 from statustui.screens.incident import IncidentScreen
 from statustui.screens.preview import PreviewScreen
 from statustui.store.changes import ChangeListener
+from statustui.store.connection import ConnectionTarget, open_pool
+from statustui.store.draft_files import DraftFiles
+from statustui.store.operator import OperatorStore
 from tests.support.databases import Database
 from tests.support.house import House, open_house
 from tests.support.memory_store import screen_rows, screen_text, stage, until
+from tests.support.proxy import Line
 
 
 @asynccontextmanager
@@ -207,3 +211,55 @@ async def test_monitors_and_service_on_a_real_database(database: Database, tmp_p
         await shows(pilot, "outage")
         await pilot.press("escape", "escape")
         await shows(pilot, "STATE")
+
+
+async def test_the_database_goes_while_somebody_writes(database: Database, tmp_path: Path) -> None:
+    async with (
+        open_house(database) as house,
+        Line(database.parameters(house.person("owner"))) as line,
+    ):
+        await house.see("API", "down", reason="refused", error_kind="refused")
+        code = await house.open_automatic("API")
+        target = ConnectionTarget(line.through, "the line")
+        pool = await open_pool(target)
+        try:
+            async with (
+                ChangeListener(target) as listener,
+                stage(
+                    OperatorStore(pool),
+                    tmp_path,
+                    incident=code,
+                    listener=listener,
+                    organization_id=house.org,
+                ) as pilot,
+            ):
+                await shows(pilot, "AFFECTED", "We see failures")
+                await pilot.press("u")
+                await shows(pilot, "PUBLIC UPDATE")
+                composer = pilot.app.screen
+                assert isinstance(composer, ComposerScreen)
+                await until(pilot, lambda: composer.is_ready, "the drafts")
+                await write(pilot, "Before,")
+                await shows(pilot, "draft saved")
+
+                await line.cut()
+                await write(pilot, " during")
+                await shows(pilot, "database away, draft kept on this host", "STALE")
+                files = DraftFiles(tmp_path, "acme")
+                assert [draft.fields["text"] for draft in files.load()] == ["Before, during"]
+                # Nothing is posted into the void, and nothing is lost by trying.
+                await preview(pilot)
+                await pilot.press("p")
+                await shows(pilot, "unavailable")
+                await pilot.press("escape")
+                await until(pilot, lambda: pilot.app.screen is composer, "the composer")
+                assert composer.fields["text"] == "Before, during"
+
+                await line.mend()
+                await until(pilot, lambda: "STALE" not in screen_text(pilot), "it is back", 20)
+                await shows(pilot, "draft saved")
+                (draft,) = await house.store.load_drafts(house.org)
+                assert draft.fields["text"] == "Before, during"
+                assert files.load() == ()
+        finally:
+            await pool.close()
