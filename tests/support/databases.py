@@ -187,7 +187,7 @@ def embedded_database_server(
 @contextmanager
 def distribution_database_server(folder: Path, worker: str) -> Iterator[DistributionDatabaseServer]:
     """Make and start a private cluster of the distribution's PostgreSQL 15 for one worker."""
-    account = _unprivileged_account()
+    account = unprivileged_account()
     home = folder / f"pg15-{worker}"
     home.mkdir(mode=0o711)
     cluster = home / "data"
@@ -286,7 +286,8 @@ def _locked(path: Path) -> Iterator[None]:
         yield
 
 
-def _unprivileged_account() -> ServerAccount:
+def unprivileged_account() -> ServerAccount:
+    """Who may run a PostgreSQL here: this user, or for root the distribution's."""
     me = pwd.getpwuid(os.geteuid())
     if me.pw_uid != 0:
         return ServerAccount(me.pw_uid, me.pw_gid, me.pw_name, me.pw_name, False, Path(me.pw_dir))

@@ -42,13 +42,18 @@ class TextLines(logging.Formatter):
     """`2026-01-03T02:13:04.123Z info engine: message key=value`."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """One line; a newline inside the message is made visible, so that none can be forged."""
+        """One line, and below it the lines of an exception.
+
+        What cannot be printed is shown as its escape, so that no message forges a line, moves a
+        cursor or turns the direction of reading.
+        """
         name = record.name.removeprefix("statustui.")
         parts = [f"{_time(record)} {record.levelname.lower()} {name}: {record.getMessage()}"]
         parts += [f"{key}={value}" for key, value in _extras(record).items()]
-        line = " ".join(parts).replace("\n", "\\n").replace("\x1b", "\\x1b")
+        line = _visible(" ".join(parts))
         if record.exc_info:
-            line += "\n" + self.formatException(record.exc_info)
+            told = self.formatException(record.exc_info)
+            line += "".join(f"\n{_visible(each)}" for each in told.split("\n"))
         return line
 
 
@@ -66,7 +71,16 @@ class JsonLines(logging.Formatter):
         document.update(_extras(record))
         if record.exc_info:
             document["exception"] = self.formatException(record.exc_info)
-        return json.dumps(document, default=str)
+        # JSON leaves one control character as it is.
+        return json.dumps(document, default=str).replace("\x7f", "\\u007f")
+
+
+def _visible(text: str) -> str:
+    if text.isprintable():
+        return text
+    return "".join(
+        each if each.isprintable() else each.encode("unicode_escape").decode() for each in text
+    )
 
 
 def _extras(record: logging.LogRecord) -> dict[str, object]:
