@@ -153,3 +153,18 @@ def test_what_the_public_reads_never_names_a_hidden_service() -> None:
         ),
     )
     assert words.asked_words(mixed) == ("Checkout: major outage; API: degraded performance", "")
+
+
+def test_what_stands_beside_a_text() -> None:
+    found = {label: plain(line) for label, line in words.told_facts(DETAIL, SERVICES, NOW, 10)}
+    assert found["page"] == "Acme"
+    assert found["public"] == "after 10 s"
+    assert found["checks"].startswith("all 4 are still failing")
+    assert found["said"] == "API, Checkout and Mail are unavailable since 03:10 UTC."
+    silent = replace(DETAIL, updates=(), pages=())
+    note = dict(words.told_facts(silent, SERVICES, NOW, None))
+    assert list(note) == ["checks", "said"]
+    assert plain(note["said"]) == "nothing, colour only"
+    public = dict(words.told_facts(silent, SERVICES, NOW, 0))
+    assert plain(public["page"]) == "none shows these services"
+    assert plain(public["public"]) == "at once"

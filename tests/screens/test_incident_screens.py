@@ -228,6 +228,8 @@ async def test_preview_then_post_then_take_back(tmp_path: Path) -> None:
         await until(pilot, lambda: screen.is_ready, "the composer's fields")
         assert screen.fields["text"] == "We found the cause."
         assert memory.details[CODE].summary.status is IncidentStatus.INVESTIGATING
+        # Its words stand nowhere else any more, so they are a draft without another key.
+        await until(pilot, lambda: (CODE, "public") in memory.drafts, "the draft")
 
 
 async def test_a_waiting_post_is_released_at_once(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from statustui.domain.errors import Problem, ValidationFailed
-from statustui.domain.posting import TakenBack
+from statustui.domain.posting import IncidentInput, TakenBack, UpdateInput
 from statustui.domain.readmodels import Draft, IncidentSummary, ServiceRow
 from statustui.domain.status import Impact, IncidentStatus, ServiceStatus
 from statustui.domain.text import clean, nearest, parse_duration
@@ -116,6 +116,22 @@ def choice_line(choices: Sequence[str], chosen: int) -> Line:
         style = "text b on:sel" if number == chosen else "muted"
         parts.append((f" {number + 1} {choice} ", style))
     return tuple(parts)
+
+
+def bar(door: Door, *, is_internal: bool) -> Line:
+    """The bar above the fields: what is written, and who will read it."""
+    match door:
+        case Door.PUBLIC:
+            what, who = "PUBLIC UPDATE", "everyone can read this"
+        case Door.NOTE:
+            what, who = "INTERNAL NOTE", "the public never sees this"
+        case Door.NEW if is_internal:
+            what, who = "NEW INCIDENT", "internal, until it is published"
+        case Door.NEW:
+            what, who = "NEW INCIDENT", "everyone can read this"
+    if is_internal:
+        return ((what, "internal b"), (f"  {who}", "text"))
+    return ((f" {what} ", "chipfg b on:chip"), (f"  {who}", "text"))
 
 
 def first_fields(
@@ -421,3 +437,27 @@ def after_other_words(draft_text: str, typed: str) -> str:
     if not draft_text.strip():
         return typed
     return f"{draft_text.rstrip()}\n\n{typed}"
+
+
+def incident_input(written: Written) -> IncidentInput:
+    """A new incident, as the store takes it."""
+    return IncidentInput(
+        title=written.title or "",
+        impact=written.impact,
+        message=written.message,
+        services=tuple((each, None) for each in written.services),
+        is_public=written.is_public,
+        next_update_by=written.next_update_by,
+    )
+
+
+def update_input(written: Written, base_version: int | None) -> UpdateInput:
+    """A post to an incident, as the store takes it; a note moves no stage."""
+    return UpdateInput(
+        status=written.status if written.is_public else None,
+        message=written.message,
+        base_version=base_version,
+        is_public=written.is_public,
+        next_update_by=written.next_update_by,
+        title=written.title,
+    )

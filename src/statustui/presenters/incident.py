@@ -337,3 +337,28 @@ def asked_words(incident: IncidentSummary) -> tuple[str, str]:
         return said, f"{len(hidden)} stay hidden"
     verb = "stays" if len(hidden) == 1 else "stay"
     return said, f"{join_names([service.name for service in hidden])} {verb} hidden"
+
+
+def told_facts(
+    detail: IncidentDetail,
+    services: Sequence[ServiceRow],
+    now: datetime,
+    public_delay_seconds: int | None,
+) -> tuple[Fact, ...]:
+    """What stands beside a text while it is written: who gets it, what checks say, what was said.
+
+    Args:
+        detail: the incident; services: the organization's, as last read; now: the present moment.
+        public_delay_seconds: how long the page waits, None for what never becomes public.
+    """
+    found: list[Fact] = []
+    if public_delay_seconds is not None:
+        pages = join_names([page.name for page in detail.pages]) or "none shows these services"
+        after = f"after {public_delay_seconds} s" if public_delay_seconds else "at once"
+        found += [("page", ((pages, "text"),)), ("public", ((after, "text"),))]
+    said, failing = still_failing(detail.summary, services, now)
+    found.append(("checks", ((said, "outage" if failing else "text"),)))
+    newest = next((each for each in reversed(detail.updates) if each.is_public), None)
+    last = cut(newest.message, 120) if newest is not None else "nothing, colour only"
+    found.append(("said", ((last, "text"),)))
+    return tuple(found)

@@ -16,30 +16,24 @@ from typing import ClassVar
 from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical
+from textual.containers import Horizontal
 from textual.timer import Timer
-from textual.widget import Widget
-from textual.widgets import TextArea
 
 from statustui.domain.errors import StatustuiError, ValidationFailed
-from statustui.domain.posting import IncidentInput, PostReceipt, UpdateInput
+from statustui.domain.posting import PostReceipt
 from statustui.domain.readmodels import Draft, IncidentDetail, IncidentSummary, ServiceRow
 from statustui.domain.text import clean
 from statustui.presenters import composer, timeline
 from statustui.presenters import incident as words
-from statustui.presenters.composer import LABELS, Door, Field, Written
+from statustui.presenters.composer import Door, Field, Written
 from statustui.presenters.head import head_line, labelled, narrow, room, value_column
 from statustui.presenters.line import Line, cut, cut_line, join_names
 from statustui.screens.base import BaseScreen
 from statustui.screens.draft_keeper import DraftKeeper
 from statustui.store.draft_files import DraftFiles
-from statustui.widgets.choice_line import ChoiceLine
-from statustui.widgets.field_input import FieldInput
+from statustui.widgets.composer_form import ComposerForm
 from statustui.widgets.footer_keys import FooterKeys, KeyHint
-from statustui.widgets.form_row import FormRow
-from statustui.widgets.line_input import LineInput
 from statustui.widgets.lines import Lines
-from statustui.widgets.message_area import MessageArea
 from statustui.widgets.title_bar import TitleBar
 
 _log = logging.getLogger(__name__)
@@ -47,8 +41,6 @@ _log = logging.getLogger(__name__)
 DRAFT_SECONDS = 0.3
 WIDE = 120
 SIDE_WIDTH = 36
-TEXT_WIDTH = 68
-NEXT_BY_WIDTH = 7
 
 
 class ComposerScreen(BaseScreen[None]):
@@ -92,8 +84,11 @@ class ComposerScreen(BaseScreen[None]):
         self._opened_with: dict[str, str] = {}
         self._last: dict[str, str] = {}
         self._base_version = 0
-        self._rows: dict[Field, FormRow] = {}
-        self._inputs: dict[Field, Widget] = {}
+        self._form = ComposerForm(
+            self.door,
+            lambda text: composer.complete_service(text, self._services),
+            id="composer-fields",
+        )
         self._keeper: DraftKeeper | None = None
         self._draft_timer: Timer | None = None
         self._draft_said = ""
@@ -127,18 +122,11 @@ class ComposerScreen(BaseScreen[None]):
     @property
     def fields(self) -> dict[str, str]:
         """What the fields hold."""
-        return {field.value: _value_of(widget) for field, widget in self._inputs.items()}
+        return self._form.held
 
     @property
     def _services(self) -> Sequence[ServiceRow]:
         return self.board.services if self.board is not None else ()
-
-    @property
-    def _is_internal(self) -> bool:
-        if self.door is Door.NEW:
-            field = self._inputs.get(Field.AUDIENCE)
-            return field is not None and _value_of(field) == composer.AUDIENCES[1]
-        return self.door is Door.NOTE
 
     # Building
 
@@ -150,44 +138,9 @@ class ComposerScreen(BaseScreen[None]):
             yield Lines(id="composer-known")
         yield TitleBar(id="composer-bar")
         with Horizontal(id="composer-body"):
-            with Vertical(id="composer-fields"):
-                yield from self._make_rows()
+            yield self._form
             yield Lines(id="composer-told")
         yield FooterKeys(id="footer")
-
-    def _make_rows(self) -> ComposeResult:
-        own = composer.FIELDS[self.door]
-        if self.door is Door.PUBLIC:
-            yield self._row(Field.STATUS, ChoiceLine([stage.value for stage in composer.STAGES]))
-            yield Lines(id="composer-affected")
-        if Field.IMPACT in own:
-            impacts = [impact.value for impact in composer.IMPACTS]
-            yield self._row(Field.IMPACT, ChoiceLine(impacts))
-            yield self._row(Field.AUDIENCE, ChoiceLine(composer.AUDIENCES))
-        if Field.AFFECTED in own:
-            complete = FieldInput(
-                complete=lambda text: composer.complete_service(text, self._services)
-            )
-            yield self._row(Field.AFFECTED, complete)
-        if Field.TITLE in own:
-            yield self._row(Field.TITLE, FieldInput())
-        yield self._row(Field.TEXT, MessageArea(is_internal=self.door is Door.NOTE))
-        if Field.NEXT_BY in own:
-            yield self._row(Field.NEXT_BY, FieldInput(), field_width=NEXT_BY_WIDTH)
-        yield Lines(id="composer-problem")
-
-    def _row(self, field: Field, widget: Widget, field_width: int | None = None) -> FormRow:
-        tinted = isinstance(widget, ChoiceLine | MessageArea)
-        row = FormRow(
-            LABELS[field],
-            widget,
-            lead=1 if tinted else 0,
-            field_width=field_width,
-            id=f"composer-{field.value.replace('_', '-')}",
-        )
-        self._inputs[field] = widget
-        self._rows[field] = row
-        return row
 
     def on_mount(self) -> None:
         """Fill the fields in, put the focus into the text, and look for a draft."""
@@ -199,7 +152,7 @@ class ComposerScreen(BaseScreen[None]):
         self._fill(self._first_fields())
         summary = self.summary
         self._base_version = summary.version if summary is not None else 0
-        self._inputs[Field.TEXT].focus()
+        self._form.focus_text()
         self._lay_out()
         self.run_worker(self._begin())
 
@@ -225,7 +178,8 @@ class ComposerScreen(BaseScreen[None]):
                 self._first_detail(detail)
         if self._given is not None:
             self._fill({**self._opened_with, **self._given}, opens=False)
-            self._changed()
+            # Its words stand nowhere else any more.
+            self._save_soon()
         elif self._keeper is not None:
             try:
                 drafts = await self._keeper.offered()
@@ -270,9 +224,7 @@ class ComposerScreen(BaseScreen[None]):
         self.say("your draft of before is here again")
 
     def _fill(self, values: Mapping[str, str], *, opens: bool = True) -> None:
-        for field, widget in self._inputs.items():
-            if field in values:
-                _set_value(widget, values[field])
+        self._form.fill(values)
         held = self.fields
         if opens:
             self._opened_with = dict(held)
@@ -313,10 +265,10 @@ class ComposerScreen(BaseScreen[None]):
     def hints(self) -> Sequence[KeyHint]:
         """Keys that work while the focus is in a text."""
         send = "preview"
-        if self._is_internal:
+        if self._form.is_internal:
             send = "write the note" if self.door is Door.NOTE else "open it"
         hints = [KeyHint("ctrl+s", send)]
-        if len(self._inputs) > 1:
+        if len(composer.FIELDS[self.door]) > 1:
             hints.append(KeyHint("tab", "field"))
         return [*hints, KeyHint("esc", "keep draft")]
 
@@ -338,13 +290,7 @@ class ComposerScreen(BaseScreen[None]):
         top = self.query_one("#composer-top", Horizontal)
         top.display = timeline_rows > 0
         top.styles.height = timeline_rows
-        room_left = width - (SIDE_WIDTH if wide else 0)
-        for field, row in self._rows.items():
-            if field is Field.TEXT:
-                row.styles.height = text_rows
-                row.lay_out(at, min(TEXT_WIDTH, room_left - at))
-            else:
-                row.lay_out(at)
+        self._form.lay_out(at, width - (SIDE_WIDTH if wide else 0), text_rows)
         self._draw()
 
     def _draw(self) -> None:
@@ -392,124 +338,53 @@ class ComposerScreen(BaseScreen[None]):
             shown.show([_open_line(each) for each in working[:rows]])
 
     def _draw_bar(self) -> None:
-        left: Line
-        match self.door:
-            case Door.PUBLIC:
-                left = (
-                    (" PUBLIC UPDATE ", "chipfg b on:chip"),
-                    ("  everyone can read this", "text"),
-                )
-            case Door.NOTE:
-                left = (("INTERNAL NOTE", "internal b"), ("  the public never sees this", "text"))
-            case Door.NEW if self._is_internal:
-                left = (
-                    ("NEW INCIDENT", "internal b"),
-                    ("  internal, until it is published", "text"),
-                )
-            case Door.NEW:
-                left = (
-                    (" NEW INCIDENT ", "chipfg b on:chip"),
-                    ("  everyone can read this", "text"),
-                )
         loud = self._draft_said.startswith(("draft not", "database"))
         said = ((self._draft_said, "text b" if loud else "muted"),) if self._draft_said else ()
+        left = composer.bar(self.door, is_internal=self._form.is_internal)
         self.query_one("#composer-bar", TitleBar).show(left, said)
-        text = self._inputs.get(Field.TEXT)
-        if isinstance(text, MessageArea):
-            text.set_class(self._is_internal, "-internal")
+        self._form.show_internal()
 
     def _draw_affected(self) -> None:
         summary = self.summary
         if self.door is not Door.PUBLIC or summary is None:
             return
         said, hidden = words.asked_words(summary)
-        if _value_of(self._inputs[Field.STATUS]) == composer.STAGES[-1].value and said:
+        if self._resolves_now and said:
             names = [each.name for each in summary.services if each.is_visible]
             said = f"{cut(join_names(names), 40)}: from then on what checks say"
         parts: list[tuple[str, str]] = [(said or "no visible service", "text")]
         if hidden:
             parts.append((f"   {hidden}", "internal"))
         at = value_column(self.size.width)
-        line = labelled("Affected", parts, at)
-        self.query_one("#composer-affected", Lines).show((cut_line(line, self.size.width),))
+        self._form.show_affected(labelled("Affected", parts, at))
+
+    @property
+    def _resolves_now(self) -> bool:
+        return self._form.value(Field.STATUS) == composer.STAGES[-1].value
 
     def _draw_promise(self, now: datetime) -> None:
-        row = self._rows.get(Field.NEXT_BY)
-        field = self._inputs.get(Field.NEXT_BY)
-        if row is None or field is None:
+        if self._resolves_now:
+            self._form.show_promise((("resolved: nothing more is promised", "muted"),))
             return
-        status = self._inputs.get(Field.STATUS)
-        if status is not None and _value_of(status) == composer.STAGES[-1].value:
-            row.hint((("resolved: nothing more is promised", "muted"),))
-            return
-        row.hint(composer.next_by_line(_value_of(field), now, self.zone))
+        text = self._form.value(Field.NEXT_BY)
+        self._form.show_promise(composer.next_by_line(text, now, self.zone))
 
     def _draw_told(self, now: datetime) -> None:
-        detail = self._detail
-        told = self.query_one("#composer-told", Lines)
-        if detail is None:
+        if self._detail is None:
             return
-        found: list[tuple[str, Line]] = []
-        if self.door is Door.PUBLIC:
-            pages = join_names([page.name for page in detail.pages]) or "none shows these services"
-            delay = self.dashboard.settings.public_delay_seconds
-            found.append(("page", ((pages, "text"),)))
-            found.append(("public", ((f"after {delay} s" if delay else "at once", "text"),)))
-        said, failing = words.still_failing(detail.summary, self._services, now)
-        found.append(("checks", ((said, "outage" if failing else "text"),)))
-        newest = next((each for each in reversed(detail.updates) if each.is_public), None)
-        last = cut(newest.message, 120) if newest is not None else "nothing, colour only"
-        found.append(("said", ((last, "text"),)))
-        told.show(narrow(found, SIDE_WIDTH - 2))
-
-    def _complain_about(self, error: ValidationFailed | None) -> None:
-        lines = self.query_one("#composer-problem", Lines)
-        if error is None:
-            lines.show(())
-            return
-        at = value_column(self.size.width)
-        lines.show((((" " * at, "text"), (error.message, "degraded b")),))
-        path = error.problems[0].path if error.problems else ()
-        field = next((each for each in self._inputs if path and each == path[0]), None)
-        if field is not None:
-            self._inputs[field].focus()
+        delay = self.dashboard.settings.public_delay_seconds if self.door is Door.PUBLIC else None
+        found = words.told_facts(self._detail, self._services, now, delay)
+        self.query_one("#composer-told", Lines).show(narrow(found, SIDE_WIDTH - 2))
 
     # Typing
 
-    def on_text_area_changed(self, _: TextArea.Changed) -> None:
-        """Keep what was typed."""
+    def on_composer_form_changed(self, _: ComposerForm.Changed) -> None:
+        """Keep what was typed or chosen."""
         self._changed()
 
-    def on_line_input_changed(self, _: LineInput.Changed) -> None:
-        """Keep what was typed."""
-        self._changed()
-
-    def on_choice_line_changed(self, _: ChoiceLine.Changed) -> None:
-        """Keep what was chosen."""
-        self._changed()
-        self._draw_bar()
-        self._draw_affected()
-        self.show_keys()
-
-    def on_line_input_submitted(self, _: LineInput.Submitted) -> None:
-        """Go on to the next field."""
-        self.focus_next()
-
-    def on_line_input_cancelled(self, _: LineInput.Cancelled) -> None:
+    def on_composer_form_left(self, _: ComposerForm.Left) -> None:
         """Go back; the draft is kept."""
         self.action_back()
-
-    def on_descendant_focus(self, _: events.DescendantFocus) -> None:
-        """Say by the labels where the focus is."""
-        self._show_focus()
-
-    def on_descendant_blur(self, _: events.DescendantBlur) -> None:
-        """Say by the labels where the focus is."""
-        self._show_focus()
-
-    def _show_focus(self) -> None:
-        for row in self._rows.values():
-            row.show_focus()
 
     def _changed(self) -> None:
         held = self.fields
@@ -517,9 +392,11 @@ class ComposerScreen(BaseScreen[None]):
             return
         self._last = held
         self._draft_said = ""
-        self._complain_about(None)
+        self._form.show_problem(None)
         self._draw_bar()
+        self._draw_affected()
         self._draw_promise(self.now())
+        self.show_keys()
         self._save_soon()
 
     def _save_soon(self) -> None:
@@ -577,9 +454,9 @@ class ComposerScreen(BaseScreen[None]):
         try:
             written = self.read()
         except ValidationFailed as error:
-            self._complain_about(error)
+            self._form.show_problem(error)
             return
-        if self._is_internal:
+        if self._form.is_internal:
             self._is_writing = True
             self.attempt(self.send(written, None), self._written, self._refused)
             return
@@ -626,28 +503,14 @@ class ComposerScreen(BaseScreen[None]):
         if self.code is None:
             return await self.store.create_incident(
                 self.organization_id,
-                IncidentInput(
-                    title=written.title or "",
-                    impact=written.impact,
-                    message=written.message,
-                    services=tuple((each, None) for each in written.services),
-                    is_public=written.is_public,
-                    next_update_by=written.next_update_by,
-                ),
+                composer.incident_input(written),
                 delay_seconds=public,
                 notify_delay_seconds=notify,
             )
         return await self.store.post_update(
             self.organization_id,
             self.code,
-            UpdateInput(
-                status=written.status if written.is_public else None,
-                message=written.message,
-                base_version=base_version,
-                is_public=written.is_public,
-                next_update_by=written.next_update_by,
-                title=written.title,
-            ),
+            composer.update_input(written, base_version),
             public_delay_seconds=public,
             notify_delay_seconds=notify,
         )
@@ -713,24 +576,3 @@ def _open_line(incident: IncidentSummary) -> Line:
         (incident.internal_or_title, "text"),
         (f"  {incident.status.value}", "muted"),
     )
-
-
-def _value_of(widget: Widget) -> str:
-    match widget:
-        case ChoiceLine() | LineInput():
-            return widget.value
-        case TextArea():
-            return widget.text
-        case _:
-            raise TypeError(f"{type(widget).__name__} is no field")
-
-
-def _set_value(widget: Widget, value: str) -> None:
-    match widget:
-        case ChoiceLine() | LineInput():
-            widget.set_value(value)
-        case TextArea():
-            widget.load_text(value)
-            widget.move_cursor(widget.document.end)
-        case _:
-            raise TypeError(f"{type(widget).__name__} is no field")
