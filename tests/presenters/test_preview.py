@@ -9,7 +9,7 @@ import pytest
 
 from statustui.domain.readmodels import Board, IncidentDetail, IncidentSummary
 from statustui.domain.status import Impact, IncidentStatus, MonitorState, ServiceStatus
-from statustui.presenters import preview
+from statustui.presenters import preview, preview_page
 from statustui.presenters.composer import Written
 from statustui.presenters.line import plain, width_of
 from statustui.presenters.preview import PageLine, PairedLine
@@ -44,9 +44,9 @@ def pairs(
     written: Written,
     width: int = 58,
 ) -> tuple[PairedLine, ...]:
-    now_page = preview.page_now(read, PAGE, detail)
-    after = preview.page_after(now_page, read, incident, written, NOW)
-    code = incident.code if incident is not None else preview.NEW_CODE
+    now_page = preview_page.page_now(read, PAGE, detail)
+    after = preview_page.page_after(now_page, read, incident, written, NOW)
+    code = incident.code if incident is not None else preview_page.NEW_CODE
     return preview.pair(
         preview.page_lines(now_page, code, NOW, width),
         preview.page_lines(after, code, NOW, width),
@@ -129,7 +129,7 @@ def test_a_new_incident_turns_what_it_affects() -> None:
 
 
 def test_a_page_shows_only_what_it_lists() -> None:
-    page = preview.page_now(board(), OTHER_PAGE, DETAIL)
+    page = preview_page.page_now(board(), OTHER_PAGE, DETAIL)
     assert [row.name for row in page.services] == ["Service 0"]
     assert page.incidents == ()
     assert preview.concerned_pages(board(), [number(2)]) == (PAGE,)

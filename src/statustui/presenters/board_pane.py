@@ -323,7 +323,7 @@ def _headline(source: PaneSource, page: PageInfo, at: datetime) -> str:
     """The page's own words, without the count behind the colon."""
     # What renders pages takes long to import, and no first frame needs it.
     from statustui.presenters.page.banner import banner
-    from statustui.presenters.preview import page_now
+    from statustui.presenters.preview_page import page_now
 
     whole = banner(page_now(source.view.board, page, source.incident), at).headline
     return whole.split(":", 1)[0]
@@ -444,10 +444,10 @@ def _page_now(source: PaneSource, context: CellContext, width: int) -> list[Line
     view = source.view
     if not view.board.pages or source.now is None:
         return []
-    from statustui.presenters import preview
+    from statustui.presenters import preview, preview_page
 
     page = view.board.pages[0]
-    shown = preview.page_now(view.board, page, source.incident)
+    shown = preview_page.page_now(view.board, page, source.incident)
     line = source.line
     code = line.incident.code if isinstance(line, ServiceLine) and line.incident else ""
     lines = [each.line for each in preview.page_lines(shown, code, context.at, width)]

@@ -17,7 +17,7 @@ from statustui.domain.errors import Conflict, StaleState, StatustuiError
 from statustui.domain.posting import PostReceipt
 from statustui.domain.readmodels import Board, IncidentDetail, IncidentSummary, PageInfo
 from statustui.domain.status import IncidentStatus
-from statustui.presenters import clock, preview
+from statustui.presenters import clock, preview, preview_page
 from statustui.presenters import incident as words
 from statustui.presenters.composer import Written
 from statustui.presenters.head import head_line, labelled, value_column
@@ -178,9 +178,9 @@ class PreviewScreen(BaseScreen[None]):
             return
         page = pages[self._page_number % len(pages)]
         summary = self._summary
-        code = summary.code if summary is not None else preview.NEW_CODE
-        before = preview.page_now(board, page, self._composer.detail)
-        after = preview.page_after(before, board, summary, self._written, now)
+        code = summary.code if summary is not None else preview_page.NEW_CODE
+        before = preview_page.page_now(board, page, self._composer.detail)
+        after = preview_page.page_after(before, board, summary, self._written, now)
         room = (half if wide else width) - 5
         rows = preview.pair(
             preview.page_lines(before, code, now, room),
