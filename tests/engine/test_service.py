@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import TypeVar
 from uuid import uuid4
 
+import asyncpg
 import pytest
 
 from statustui.domain.monitor import CheckConfig, HttpConfig
 from statustui.domain.observation import Observation
 from statustui.engine.checkers import LookOptions
+from statustui.engine.clock import Clock
 from statustui.engine.service import Engine, EngineReport
 from statustui.settings import EngineSettings
 from statustui.store.changes import ChangeListener
@@ -40,6 +43,8 @@ class Targets:
         self.looks: list[str] = []
         self.broken: set[str] = set()
         self.defective: set[str] = set()
+        self.frozen_seconds = 0.0
+        self.freeze: dict[str, float] = {}
 
     async def look(
         self, config: CheckConfig, *, timeout_ms: int, options: LookOptions
@@ -50,6 +55,7 @@ class Targets:
         if config.url in self.defective:
             raise RuntimeError("a defect of a checker")
         at = options.wall_clock()
+        self.frozen_seconds += self.freeze.pop(config.url, 0.0)
         return refused(at) if config.url in self.broken else seen(at)
 
     def count(self, url: str) -> int:
@@ -59,7 +65,11 @@ class Targets:
 
 @asynccontextmanager
 async def running(
-    target: ConnectionTarget, targets: Targets, *, expected_loss: int | None = 0
+    target: ConnectionTarget,
+    targets: Targets,
+    *,
+    expected_loss: int | None = 0,
+    clock: Clock | None = None,
 ) -> AsyncIterator[Engine]:
     """An engine that runs inside the block, and is stopped cleanly after it."""
     pool = await open_pool(target, max_size=3)
@@ -71,6 +81,7 @@ async def running(
                 EngineSettings(flush_interval_ms=100),
                 holder="test:1",
                 look=targets.look,
+                clock=clock,
             )
             stop = asyncio.Event()
             task = asyncio.create_task(engine.run(stop))
@@ -229,6 +240,42 @@ async def test_a_defect_in_a_checker_is_nobody_looking(
     assert await story.status(service) == ("operational", "operational")
     slots = await story.admin.fetchval("SELECT sum(slots) FROM statustui.rollups_daily")
     assert slots == 0
+
+
+@pytest.mark.parametrize("sleeps", [False, True], ids=["frozen", "machine asleep"])
+async def test_a_look_during_which_the_watch_stood_still_says_nothing_of_its_target(
+    database: Database, story: Story, sleeps: bool
+) -> None:
+    targets = Targets()
+    clock = Clock(
+        lambda: time.time() + targets.frozen_seconds,
+        # While a machine sleeps, its monotonic clock does not count.
+        lambda: time.monotonic() + (0.0 if sleeps else targets.frozen_seconds),
+    )
+    service = await story.service("API")
+    url = "http://in-the-air/"
+    targets.broken.add(url)
+    targets.freeze[url] = 15.0
+    async with running(database.target(ENGINE_ROLE), targets, clock=clock):
+        key = await story.monitor(service, url=url, interval_seconds=3_600, failure_threshold=1)
+
+        async def checks() -> list[asyncpg.Record]:
+            return list(
+                await story.admin.fetch(
+                    "SELECT * FROM statustui.checks WHERE monitor = $1 ORDER BY checked_at", key
+                )
+            )
+
+        (first,) = await until(checks, 5, "the look that was in the air")
+        assert (first["status"], first["error_kind"]) == ("unknown", "observer")
+        assert not await story.admin.fetchval("SELECT count(*) FROM statustui.incidents")
+        await story.admin.execute("UPDATE statustui.monitors SET run_requested_at = now()")
+
+        async def is_told() -> bool:
+            return len(await checks()) > 1
+
+        await until(is_told, 5, "the next look")
+        assert (await checks())[1]["status"] == "failure"
 
 
 async def test_looks_inside_a_window_are_flagged(database: Database, story: Story) -> None:

@@ -48,5 +48,17 @@ class Clock:
             self._offset = measured
         return drift > _TOLERANCE
 
+    def mark(self) -> tuple[float, float]:
+        """A moment to measure from, with `since`."""
+        return self._wall(), self._monotonic()
+
+    def since(self, mark: tuple[float, float]) -> timedelta:
+        """How much time has passed since a mark, whether this process ran meanwhile or not.
+
+        The counted clock stands still while a machine sleeps, the other one does not, so the one
+        that says more is right about how long nobody watched.
+        """
+        return timedelta(seconds=max(self._wall() - mark[0], self._monotonic() - mark[1]))
+
     def _measure(self) -> float:
         return self._wall() - self._monotonic()

@@ -44,6 +44,8 @@ _FINISH_SECONDS = 0.8
 _FLUSH_SECONDS = 1.2
 _LEAVE_SECONDS = 0.3
 _RETRY_SECONDS = 0.5
+# Every look ends at its timeout. One that took so much longer was held up here, not over there.
+_HELD_UP = timedelta(seconds=1)
 _MICROSECOND = timedelta(microseconds=1)
 _RELOADING = frozenset({"configuration", "maintenance"})
 
@@ -285,8 +287,9 @@ class Engine:
 
     async def _observe(self, monitor: WatchedMonitor) -> Observation:
         started_at = self._clock.now()
+        mark = self._clock.mark()
         try:
-            return await self._look(
+            seen = await self._look(
                 monitor.spec.config, timeout_ms=monitor.spec.timeout_ms, options=self._options
             )
         except Exception:  # noqa: BLE001  a defect in a checker must not end the watch: nobody could look
@@ -298,6 +301,14 @@ class Engine:
                 error_kind=ErrorKind.OBSERVER,
                 reason="the check failed in itself; its log says why",
             )
+        if self._clock.since(mark) <= timedelta(milliseconds=monitor.spec.timeout_ms) + _HELD_UP:
+            return seen
+        # A frozen process or a sleeping machine: the target may have answered in time.
+        return replace(
+            seen,
+            error_kind=ErrorKind.OBSERVER,
+            reason="the watch itself stood still during this look",
+        )
 
     def _decide(self, monitor: WatchedMonitor, observation: Observation, run: Run) -> bool:
         """Queues what follows from a look; returns whether it wants a retry."""
