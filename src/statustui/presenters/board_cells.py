@@ -184,7 +184,7 @@ def _group_cells(
     found = {"state": ((f"{up.glyph} {up.word}", up.token),)}
     if line.share:
         found["service"] = ((number, "muted"),)
-        if "why" in width_of and len(line.share) > 1:
+        if width_of.get("why", 0) >= LONG - 4 and len(line.share) > 1:
             found["why"] = ((_shares(line.share, width_of["why"]), "muted"),)
         return found
     found["service"] = ((f"{line.name or 'other'}, {number}", "muted"),)

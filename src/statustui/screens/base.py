@@ -105,7 +105,8 @@ class BaseScreen(Screen[R]):
 
     TITLE_OF_KEYS = "Keys"
 
-    AUTO_FOCUS: ClassVar[str | None] = None
+    # Keys come to the screen itself; only text fields take the focus, when they are opened.
+    AUTO_FOCUS: ClassVar[str | None] = ""
 
     def __init__(self) -> None:
         super().__init__()
@@ -216,8 +217,28 @@ class BaseScreen(Screen[R]):
         """Whether a question waits for its answer."""
         return bool(self._question)
 
+    def typed_ahead(self, event: events.Key) -> None:
+        """A key that was pressed before this screen was in front; it was meant for it.
+
+        Screens with a text field take it as text. Here it is dropped: it must never be taken for
+        a command of the screen before.
+        """
+
     def on_key(self, event: events.Key) -> None:
-        """Answer the question in the last line, while there is one."""
+        """Answer the question in the last line; keep what is typed ahead from being commands."""
+        if self.app.screen is not self:
+            # The toolkit chose this screen before the key in front of this one had its effect.
+            event.stop()
+            event.prevent_default()
+            if isinstance(self.app.screen, BaseScreen):
+                self.app.screen.typed_ahead(event)
+            return
+        if event.key in ("colon", "ctrl+p") and not self._question:
+            # At once, and not when the toolkit looks bindings up, so that the next key finds it.
+            event.stop()
+            event.prevent_default()
+            self.action_palette()
+            return
         if not self._question:
             return
         event.stop()
@@ -293,7 +314,7 @@ class BaseScreen(Screen[R]):
 
     def action_back(self) -> None:
         """Go back to the screen before."""
-        if len(self.app.screen_stack) > 1 and self.is_current:
+        if len(self.app.screen_stack) > 1 and self.app.screen is self:
             self.app.pop_screen()
 
     def action_keys(self) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
+from textual import events
 from textual.binding import Binding, BindingType
-from textual.css.query import NoMatches
 
 from statustui.screens.base import BaseScreen, R
 from statustui.widgets.footer_keys import FooterKeys
@@ -39,6 +39,25 @@ class ListScreen(BaseScreen[R]):
         super().__init__()
         self._filter_text = ""
         self._last_filter = ""
+
+    def on_mount(self) -> None:
+        """Put the filter's line in place, hidden."""
+        entry = LineInput(" / ", id="filter")
+        entry.display = False
+        self.mount(entry)
+
+    def on_key(self, event: events.Key) -> None:
+        """Open the filter at once, and give it what was typed ahead over a slow line."""
+        entry = self.query_one("#filter", LineInput)
+        if entry.display:
+            taken = entry.take(event)
+        else:
+            taken = event.key == "slash" and not self.is_asking
+            if taken:
+                self.action_filter()
+        if taken:
+            event.stop()
+            event.prevent_default()
 
     # What screens override
 
@@ -126,12 +145,11 @@ class ListScreen(BaseScreen[R]):
 
     def action_filter(self) -> None:
         """Type a filter over the last line."""
-        if self.query("#filter"):
-            return
-        entry = LineInput(" / ", value=self._filter_text, id="filter")
+        entry = self.query_one("#filter", LineInput)
+        entry.set_value(self._filter_text)
+        entry.display = True
         self.query_one(FooterKeys).display = False
-        self.mount(entry)
-        entry.focus()
+        self.set_focus(entry)
 
     def on_line_input_changed(self, message: LineInput.Changed) -> None:
         """Filter as it is typed."""
@@ -177,11 +195,7 @@ class ListScreen(BaseScreen[R]):
         super().action_back()
 
     def _close_filter(self) -> None:
-        try:
-            entry = self.query_one("#filter", LineInput)
-        except NoMatches:
-            return
-        entry.remove()
+        self.query_one("#filter", LineInput).display = False
         self.query_one(FooterKeys).display = True
         self.set_focus(None)
         self.show_keys()

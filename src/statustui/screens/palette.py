@@ -76,6 +76,7 @@ class PaletteScreen(BaseScreen[None]):
         self._chosen = 0
         self._top = 0
         self._only_actions = False
+        self._typed_ahead = ""
 
     def compose(self) -> ComposeResult:
         """The screen behind, faint; over it a field and what it finds."""
@@ -88,6 +89,7 @@ class PaletteScreen(BaseScreen[None]):
 
     def on_mount(self) -> None:
         """Offer everything that is known; monitors follow when they are loaded."""
+        self.query_one("#query", LineInput).insert(self._typed_ahead)
         self._entries = list(self._offered())
         self._find()
         self._lay_out()
@@ -251,6 +253,23 @@ class PaletteScreen(BaseScreen[None]):
             )
 
     # Finding
+
+    def typed_ahead(self, event: events.Key) -> None:
+        """What is typed before the field has the focus is typed into it all the same."""
+        if event.character is None or not event.is_printable:
+            return
+        field = self.query("#query").results(LineInput)
+        for each in field:
+            each.insert(event.character)
+            return
+        self._typed_ahead += event.character
+
+    def on_key(self, event: events.Key) -> None:
+        """The same for keys that reach the screen itself."""
+        if event.character is not None and event.is_printable:
+            event.stop()
+            event.prevent_default()
+            self.typed_ahead(event)
 
     def on_line_input_changed(self, message: LineInput.Changed) -> None:
         """Find while it is typed."""

@@ -117,7 +117,7 @@ class ServicesScreen(ListScreen[None]):
 
     def refresh_for(self, kinds: frozenset[str] | None) -> None:
         """Show the board that was loaded anew."""
-        if self.board is None:
+        if self.board is None or not self._is_whole():
             return
         self._view = arrange(self.board, self.now())
         self._minute = None
@@ -131,6 +131,8 @@ class ServicesScreen(ListScreen[None]):
 
     def tick(self, now: datetime) -> None:
         """The clock moves on; ages do once a minute."""
+        if not self._is_whole():
+            return
         self._show_head()
         minute = now.replace(second=0, microsecond=0)
         if minute != self._minute and self.board is not None:
@@ -139,6 +141,10 @@ class ServicesScreen(ListScreen[None]):
                 self._view = arrange(self.board, now)
                 self._show_rows()
                 self._show_pane()
+
+    def _is_whole(self) -> bool:
+        """Whether its parts are there: not before it is mounted, nor while it is taken apart."""
+        return bool(self.query("#head")) and bool(self.query("#pane"))
 
     def _cell_context(self) -> CellContext:
         board = self.board
@@ -217,7 +223,7 @@ class ServicesScreen(ListScreen[None]):
     def _show_pane(self) -> None:
         view = self._view
         width, height = self.size.width, self.size.height
-        if view is None or not width:
+        if view is None or not width or not self._is_whole():
             return
         source = self._source(view)
         pane = self.query_one("#pane", Lines)

@@ -72,20 +72,29 @@ class LineInput(Widget, can_focus=True):
         self._value, self._at = value, len(value)
         self.refresh()
 
+    def insert(self, text: str) -> None:
+        """Type a text at the cursor."""
+        self._insert(text)
+
     def check_consume_key(self, key: str, character: str | None) -> bool:
         """Whether a key is typed here, so that it is not looked up as a command."""
         return character is not None and character.isprintable()
 
     def on_key(self, event: events.Key) -> None:
         """Edit the text; what is not editing goes on to the screen."""
+        if self.take(event):
+            event.stop()
+            event.prevent_default()
+
+    def take(self, event: events.Key) -> bool:
+        """Do what a key does here; whether it does anything."""
         if event.key == "enter":
             self.post_message(self.Submitted(self, self._value))
         elif event.key == "escape":
             self.post_message(self.Cancelled(self))
-        elif not self._edit(event):
-            return
-        event.stop()
-        event.prevent_default()
+        else:
+            return self._edit(event)
+        return True
 
     def on_paste(self, event: events.Paste) -> None:
         """Insert what was pasted, as one clean line."""

@@ -52,7 +52,7 @@ class SortKey(Generic[T]):
     of: Callable[[T], Any] = field(repr=False)
 
 
-class LineList(Widget, Generic[T], can_focus=True):
+class LineList(Widget, Generic[T]):
     """Rows in columns, with a selection, marks, a filter and a sort order.
 
     Args:
