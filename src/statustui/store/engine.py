@@ -96,8 +96,8 @@ class EngineStore:
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
-        # Organizations whose windows moved, until their incidents were settled.
-        self._unsettled: set[int] = set()
+        # Services whose windows moved, until their incidents were settled.
+        self._unsettled: set[UUID] = set()
 
     # -- the lease -------------------------------------------------------------------------------
 
@@ -249,9 +249,7 @@ class EngineStore:
             LeaseLost, DatabaseUnavailable: nothing was written.
         """
         async with self._holding(lease) as connection:
-            await engine_settle.settle_pauses(connection, at)
-            if organizations is None or organizations:
-                await engine_settle.settle_organizations(connection, organizations, at)
+            await engine_settle.settle_edits(connection, organizations, at)
 
     async def tick(self, lease: Lease, at: datetime) -> None:
         """Does what is due by the clock: windows, recurrences, recoveries that have lasted.

@@ -4,9 +4,13 @@ Nothing here follows from a single event. What is read is how things stand, the 
 should be, and the difference is written; so it can be done again at any time, by whoever holds the
 lease.
 
+It reads no more of an organization than a change can reach: the services that changed, what they
+depend on, what depends on them and still waits for an incident, and whatever shares an open
+automatic incident with any of these. For all the others the rules come to what they came to before.
+
 People write about the same services and incidents at the same time. Everybody locks services
-before incidents, in the order of their ids. Which services it will be is only found while settling,
-so all services of the organization are locked at once, before anything else is.
+before incidents, in the order of their ids; so all that is read is locked at once, before anything
+is read that decides.
 """
 
 from __future__ import annotations
@@ -48,26 +52,55 @@ async def settle_services(
     """Settles services whose monitors may say something else now, and the incidents about them.
 
     Args:
-        connection: inside a transaction that holds the lease.
+        connection: inside a transaction that holds the lease, and has locked no service yet.
         services: which; those that were deleted meanwhile are left out.
         at: now.
     """
     wanted = sorted(set(services))
     if not wanted:
         return
+    affected = await _lock_affected(connection, wanted)
+    changed = await _changed_says(connection, wanted, at)
+    if changed:
+        await connection.execute(_SQL["record_says"], *map(list, zip(*changed, strict=True)))
+        await connection.fetch(_SQL["recompute"], [service_id for service_id, *_ in changed])
+    await _settle_affected(connection, affected, at)
+
+
+async def settle_incidents(
+    connection: PoolConnection, services: Iterable[UUID], at: datetime
+) -> None:
+    """Opens, moves and resolves the automatic incidents of some services as things stand.
+
+    Args:
+        connection: inside a transaction that holds the lease, and has locked no service yet.
+        services: which.
+        at: now.
+    """
+    wanted = sorted(set(services))
+    if wanted:
+        await _settle_affected(connection, await _lock_affected(connection, wanted), at)
+
+
+async def _lock_affected(connection: PoolConnection, services: list[UUID]) -> list[UUID]:
+    return [row["id"] for row in await connection.fetch(_SQL["lock_affected"], services)]
+
+
+async def _changed_says(
+    connection: PoolConnection, services: list[UUID], at: datetime
+) -> list[tuple[UUID, int, str, datetime, UUID | None]]:
+    """What monitors say now, of the services where that is something else than what is recorded."""
     monitors: dict[UUID, list[MonitorSay]] = {}
     latest: dict[UUID, tuple[datetime, UUID]] = {}
-    for row in await connection.fetch(_SQL["monitors_of_services"], wanted):
+    for row in await connection.fetch(_SQL["monitors_of_services"], services):
         service_id, since = row["service_id"], row["since"]
         monitors.setdefault(service_id, []).append(MonitorSay(MonitorState(row["state"]), since))
         latest[service_id] = max(
             latest.get(service_id, (since, row["monitor_id"])), (since, row["monitor_id"])
         )
     changed: list[tuple[UUID, int, str, datetime, UUID | None]] = []
-    organizations: set[int] = set()
-    for row in await connection.fetch(_SQL["says_of_services"], wanted):
+    for row in await connection.fetch(_SQL["says_of_services"], services):
         service_id = row["service_id"]
-        organizations.add(row["org_id"])
         before = (
             ServiceSay(ServiceStatus(row["status"]), row["since"])
             if row["status"] is not None
@@ -77,68 +110,68 @@ async def settle_services(
         if say is not None and say != before:
             cause = latest[service_id][1] if service_id in latest else None
             changed.append((service_id, row["org_id"], str(say.status), say.since, cause))
-    if changed:
-        await connection.execute(_SQL["record_says"], *map(list, zip(*changed, strict=True)))
-        await _recompute(connection, organizations)
-    for org_id in sorted(organizations):
-        await settle_incidents(connection, org_id, at)
+    return changed
 
 
-async def _recompute(connection: PoolConnection, organizations: Iterable[int]) -> None:
-    """Locks all services of some organizations and brings their statuses up to date."""
-    rows = await connection.fetch(_SQL["services_of_organizations"], sorted(organizations))
-    await connection.fetch(_SQL["recompute"], [row["id"] for row in rows])
+async def _settle_affected(connection: PoolConnection, affected: list[UUID], at: datetime) -> None:
+    moves: list[MoveIncident] = []
+    openings: list[OpenIncident] = []
+    for situation in await _load_situations(connection, affected):
+        for action in reconcile(situation, at):
+            match action:
+                case OpenIncident():
+                    openings.append(action)
+                case MoveIncident():
+                    moves.append(action)
+                case _:
+                    assert_never(action)
+    if moves:
+        await _move(connection, moves)
+    if openings:
+        await _open(connection, openings)
+        await connection.fetch(
+            _SQL["recompute_companions"], [opening.service_id for opening in openings]
+        )
 
 
-async def settle_incidents(connection: PoolConnection, org_id: int, at: datetime) -> None:
-    """Opens, moves and resolves an organization's automatic incidents as things stand.
-
-    Args:
-        connection: inside a transaction that holds the lease.
-        org_id: the organization.
-        at: now.
-    """
-    situation = await _load_situation(connection, org_id)
-    actions = reconcile(situation, at)
-    if not actions:
-        return
-    await _recompute(connection, [org_id])
-    for action in actions:
-        match action:
-            case OpenIncident():
-                await _open(connection, action)
-            case MoveIncident():
-                outcome = await connection.fetchval(
-                    _SQL["move_incident"], action.incident_id, str(action.status), action.message
-                )
-                _LOG.info("incident %s to %s: %s", action.incident_id, action.status, outcome)
-            case _:
-                assert_never(action)
-    # An incident that became public lets the colour of an internal service through.
-    await _recompute(connection, [org_id])
-
-
-async def _open(connection: PoolConnection, action: OpenIncident) -> None:
-    row = await connection.fetchrow(
-        _SQL["open_incident"],
-        action.service_id,
-        action.title,
-        str(action.impact),
-        action.is_public,
-        action.message,
-        action.started_at,
-        str(action.to_status),
-        action.internal_title,
-        str(action.error_kind) if action.error_kind is not None else None,
-        action.cause_id,
+async def _move(connection: PoolConnection, moves: Sequence[MoveIncident]) -> None:
+    columns = zip(
+        *((move.incident_id, str(move.status), move.message) for move in moves), strict=True
     )
-    if row is not None:
-        _LOG.info("incident %s %s for service %s", row["code"], row["outcome"], action.service_id)
+    for row in await connection.fetch(_SQL["move_incidents"], *map(list, columns)):
+        _LOG.info("incident %s to %s: %s", row["incident_id"], row["status"], row["outcome"])
 
 
-async def _load_situation(connection: PoolConnection, org_id: int) -> Situation:
-    services = {
-        row["id"]: ServiceFacts(
+async def _open(connection: PoolConnection, openings: Sequence[OpenIncident]) -> None:
+    columns = zip(
+        *(
+            (
+                opening.service_id,
+                opening.title,
+                str(opening.impact),
+                opening.is_public,
+                opening.message,
+                opening.started_at,
+                str(opening.to_status),
+                opening.internal_title,
+                str(opening.error_kind) if opening.error_kind is not None else None,
+                opening.cause_id,
+            )
+            for opening in openings
+        ),
+        strict=True,
+    )
+    for row in await connection.fetch(_SQL["open_incidents"], *map(list, columns)):
+        _LOG.info("incident %s %s for service %s", row["code"], row["outcome"], row["service_id"])
+
+
+async def _load_situations(connection: PoolConnection, services: list[UUID]) -> list[Situation]:
+    """How these services and the open automatic incidents about them stand, by organization."""
+    watch_seconds: dict[int, int] = {}
+    facts: dict[int, dict[UUID, ServiceFacts]] = {}
+    for row in await connection.fetch(_SQL["situation_services"], services):
+        watch_seconds[row["org_id"]] = row["recovery_watch_seconds"]
+        facts.setdefault(row["org_id"], {})[row["id"]] = ServiceFacts(
             id=row["id"],
             name=row["name"],
             is_visible=row["is_visible"],
@@ -156,63 +189,79 @@ async def _load_situation(connection: PoolConnection, org_id: int) -> Situation:
             closed_at=row["closed_at"],
             is_covered=row["is_covered"],
         )
-        for row in await connection.fetch(_SQL["situation_services"], org_id)
-    }
-    incidents = tuple(
-        IncidentFacts(
-            id=row["id"],
-            status=IncidentStatus(row["status"]),
-            touched=row["touched"],
-            started_at=row["started_at"],
-            monitoring_at=row["monitoring_at"],
-            services=tuple(row["services"]),
+    incidents: dict[int, list[IncidentFacts]] = {}
+    for row in await connection.fetch(_SQL["situation_incidents"], services):
+        incidents.setdefault(row["org_id"], []).append(
+            IncidentFacts(
+                id=row["id"],
+                status=IncidentStatus(row["status"]),
+                touched=row["touched"],
+                started_at=row["started_at"],
+                monitoring_at=row["monitoring_at"],
+                services=tuple(row["services"]),
+            )
         )
-        for row in await connection.fetch(_SQL["situation_incidents"], org_id)
-    )
-    watch_seconds = await connection.fetchval(_SQL["recovery_watch"], org_id)
-    return Situation(watch_seconds or 0, services, incidents)
+    return [
+        Situation(watch_seconds[org_id], facts[org_id], tuple(incidents.get(org_id, ())))
+        for org_id in sorted(facts)
+    ]
 
 
-async def settle_pauses(connection: PoolConnection, at: datetime) -> None:
-    """Brings monitors that were paused or resumed, and their services, up to date."""
-    rows = await connection.fetch(_SQL["settle_pauses"])
-    await settle_services(connection, [row["service_id"] for row in rows], at)
-
-
-async def settle_organizations(
+async def settle_edits(
     connection: PoolConnection, keys: Sequence[str] | None, at: datetime
 ) -> None:
-    """Settles all services of some organizations after their configuration changed.
+    """Settles monitors that were paused or resumed, and organizations that were configured anew.
+
+    It looks at all services of these organizations without locking any, and settles those where
+    something is to be done.
 
     Args:
-        connection: inside a transaction that holds the lease.
+        connection: inside a transaction that holds the lease, and has locked no service yet.
         keys: the organizations' random keys; None for every organization.
         at: now.
     """
+    unsettled = {row["service_id"] for row in await connection.fetch(_SQL["settle_pauses"])}
     if keys is None:
-        found = await connection.fetch(_SQL["organizations"])
+        rows = await connection.fetch(_SQL["services"])
     else:
-        found = await connection.fetch(_SQL["organizations_of_keys"], list(keys))
-    organizations = [row["org_id"] for row in found]
-    services = await connection.fetch(_SQL["services_of_organizations"], organizations)
-    await settle_services(connection, [row["id"] for row in services], at)
+        rows = await connection.fetch(_SQL["services_of_organizations"], list(keys))
+    everything = [row["id"] for row in rows]
+    if everything:
+        unsettled |= await _unsettled(connection, everything, at)
+    await settle_services(connection, unsettled, at)
 
 
-async def settle_windows(connection: PoolConnection, at: datetime) -> set[int]:
-    """Begins and ends windows; returns the organizations whose incidents are to be settled now.
+async def _unsettled(connection: PoolConnection, services: list[UUID], at: datetime) -> set[UUID]:
+    """Those of whole organizations' services for which something is to be done."""
+    unsettled = {service_id for service_id, *_ in await _changed_says(connection, services, at)}
+    for situation in await _load_situations(connection, services):
+        members = {incident.id: incident.services for incident in situation.incidents}
+        for action in reconcile(situation, at):
+            match action:
+                case OpenIncident():
+                    unsettled.add(action.service_id)
+                case MoveIncident():
+                    unsettled.update(members[action.incident_id])
+                case _:
+                    assert_never(action)
+    return unsettled
+
+
+async def settle_windows(connection: PoolConnection, at: datetime) -> set[UUID]:
+    """Begins and ends windows; returns the services whose incidents are to be settled now.
 
     That is done in another transaction: this one has locked some services already.
     """
     moved = await connection.fetch(_SQL["advance_maintenance"])
     await _add_occurrences(connection, at)
-    return {row["org_id"] for row in moved}
+    rows = await connection.fetch(_SQL["services_of_windows"], [row["window_id"] for row in moved])
+    return {row["service_id"] for row in rows}
 
 
-async def settle_due(connection: PoolConnection, organizations: set[int], at: datetime) -> None:
-    """Settles the incidents of organizations, and of those where a recovery lasted long enough."""
-    due = await connection.fetch(_SQL["organizations_due"])
-    for org_id in sorted(organizations | {row["org_id"] for row in due}):
-        await settle_incidents(connection, org_id, at)
+async def settle_due(connection: PoolConnection, services: set[UUID], at: datetime) -> None:
+    """Settles the incidents of some services, and those whose recovery has lasted long enough."""
+    due = await connection.fetch(_SQL["services_due"])
+    await settle_incidents(connection, services | {row["service_id"] for row in due}, at)
 
 
 async def _add_occurrences(connection: PoolConnection, at: datetime) -> None:

@@ -1,11 +1,5 @@
 -- How what monitors say reaches services and incidents.
 
--- name: organizations
-SELECT org_id FROM organizations ORDER BY org_id
-
--- name: organizations_of_keys
-SELECT org_id FROM organizations WHERE channel_key = ANY ($1::text[]) ORDER BY org_id
-
 -- name: settle_pauses
 -- Brings the state `paused` in step with pausing, resuming and the end of a pause. What was known
 -- before a pause says nothing about now, so a resumed monitor is unknown until it looks.
@@ -48,8 +42,12 @@ FROM services s LEFT JOIN service_monitor_status t ON t.service_id = s.id
 WHERE s.id = ANY ($1::uuid[]) AND s.deleted_at IS NULL
 ORDER BY s.id
 
+-- name: services
+SELECT id FROM services WHERE deleted_at IS NULL ORDER BY id
+
 -- name: services_of_organizations
-SELECT id FROM services WHERE org_id = ANY ($1::int[]) AND deleted_at IS NULL ORDER BY id
+SELECT s.id FROM services s JOIN organizations o ON o.org_id = s.org_id
+WHERE o.channel_key = ANY ($1::text[]) AND s.deleted_at IS NULL ORDER BY s.id
 
 -- name: record_says
 INSERT INTO service_monitor_status (service_id, org_id, status, since, monitor_id)
@@ -57,11 +55,24 @@ SELECT * FROM unnest($1::uuid[], $2::int[], $3::text[], $4::timestamptz[], $5::u
 ON CONFLICT (service_id) DO UPDATE SET status = EXCLUDED.status, since = EXCLUDED.since,
     monitor_id = EXCLUDED.monitor_id, updated_at = clock_timestamp()
 
+-- name: lock_affected
+-- What settling these services reads, locked.
+SELECT lock_affected_services($1::uuid[]) AS id
+
 -- name: recompute
 SELECT service_id, org_id, to_status, public_to FROM recompute_service_status($1::uuid[], 'monitor')
 
+-- name: recompute_companions
+-- The same for all that share an incident with these services: one that became public lets the
+-- colours of internal services through.
+SELECT service_id, org_id, to_status, public_to FROM recompute_service_status(ARRAY(
+    SELECT other.service_id
+    FROM incident_services x JOIN incident_services other ON other.incident_id = x.incident_id
+    WHERE x.service_id = ANY ($1::uuid[]) AND x.open_auto
+    UNION SELECT unnest($1::uuid[])), 'monitor')
+
 -- name: situation_services
-SELECT s.id, s.name, s.is_visible, s.pinned_status,
+SELECT s.id, s.org_id, o.recovery_watch_seconds, s.name, s.is_visible, s.pinned_status,
        coalesce(s.automatic_incidents, o.automatic_incidents) AS mode,
        t.status AS say, t.since AS say_since, t.updated_at AS said_at,
        EXISTS (SELECT FROM maintenance_services x JOIN maintenance_windows w ON w.id = x.window_id
@@ -93,43 +104,63 @@ LEFT JOIN LATERAL (
     FROM monitors m JOIN monitor_status u ON u.monitor = m.key
     WHERE m.service_id = s.id AND m.deleted_at IS NULL AND u.state = 'down'
     ORDER BY u.since, m.key LIMIT 1) worst ON true
-WHERE s.org_id = $1 AND s.deleted_at IS NULL
+WHERE s.id = ANY ($1::uuid[]) AND s.deleted_at IS NULL
 ORDER BY s.id
 
 -- name: situation_incidents
-SELECT i.id, i.status, i.touched_at IS NOT NULL AS touched, i.started_at, i.monitoring_at,
+SELECT i.id, i.org_id, i.status, i.touched_at IS NOT NULL AS touched, i.started_at, i.monitoring_at,
        ARRAY(SELECT x.service_id FROM incident_services x WHERE x.incident_id = i.id
              ORDER BY x.service_id) AS services
-FROM incidents i WHERE i.org_id = $1 AND i.is_open_auto
+FROM incidents i
+WHERE i.id IN (SELECT x.incident_id FROM incident_services x
+               WHERE x.service_id = ANY ($1::uuid[]) AND x.open_auto)
 ORDER BY i.started_at, i.id
 
--- name: recovery_watch
-SELECT recovery_watch_seconds FROM organizations WHERE org_id = $1
+-- name: open_incidents
+-- In the order in which they are given: causes before what joins them.
+SELECT g.service_id, o.incident_id, o.code, o.outcome
+FROM unnest($1::uuid[], $2::text[], $3::text[], $4::boolean[], $5::text[], $6::timestamptz[],
+            $7::text[], $8::text[], $9::text[], $10::uuid[])
+     WITH ORDINALITY AS g (service_id, title, impact, is_public, message, started_at, to_status,
+                           internal_title, error_kind, cause_id, place)
+CROSS JOIN LATERAL open_automatic_incident(
+    p_service => g.service_id, p_title => g.title, p_impact => g.impact,
+    p_is_public => g.is_public, p_message => g.message, p_started_at => g.started_at,
+    p_to_status => g.to_status, p_internal_title => g.internal_title,
+    p_error_kind => g.error_kind, p_cause_service => g.cause_id) o
+ORDER BY g.place
 
--- name: open_incident
-SELECT incident_id, code, outcome FROM open_automatic_incident(
-    p_service => $1, p_title => $2, p_impact => $3, p_is_public => $4, p_message => $5,
-    p_started_at => $6, p_to_status => $7, p_internal_title => $8, p_error_kind => $9,
-    p_cause_service => $10)
+-- name: move_incidents
+SELECT g.incident_id, g.status, move_automatic_incident(
+    p_incident => g.incident_id, p_status => g.status, p_message => g.message) AS outcome
+FROM unnest($1::uuid[], $2::text[], $3::text[]) AS g (incident_id, status, message)
 
--- name: move_incident
-SELECT move_automatic_incident(p_incident => $1, p_status => $2, p_message => $3) AS outcome
-
--- name: organizations_due
--- Whose automatic incidents have watched a recovery for long enough.
-SELECT DISTINCT i.org_id
-FROM incidents i JOIN organizations o ON o.org_id = i.org_id
-WHERE i.is_open_auto AND i.status = 'monitoring' AND i.touched_at IS NULL
-  AND NOT EXISTS (
-      SELECT FROM incident_services x JOIN service_monitor_status t ON t.service_id = x.service_id
-      WHERE x.incident_id = i.id
-        AND t.since > clock_timestamp() - make_interval(secs => o.recovery_watch_seconds))
+-- name: services_due
+-- One service of each automatic incident in which nothing is out any more, and which nobody has
+-- moved accordingly: its recovery has lasted long enough, or something was still failing when it
+-- began. What a person said after the recovery stands.
+SELECT min(x.service_id::text)::uuid AS service_id
+FROM incidents i
+JOIN organizations o ON o.org_id = i.org_id
+JOIN incident_services x ON x.incident_id = i.id
+JOIN services s ON s.id = x.service_id AND s.deleted_at IS NULL
+LEFT JOIN service_monitor_status t ON t.service_id = x.service_id
+WHERE i.is_open_auto AND i.status <> 'resolved' AND i.deleted_at IS NULL
+GROUP BY i.id, o.recovery_watch_seconds
+HAVING bool_and(coalesce(t.status = 'operational', false))
+   AND CASE WHEN i.touched_at IS NOT NULL
+            THEN i.status <> 'monitoring' AND i.touched_at < max(t.updated_at)
+            ELSE i.status <> 'monitoring' OR max(t.since) <= clock_timestamp()
+                 - make_interval(secs => o.recovery_watch_seconds) END
 
 -- name: apply_due_posts
 SELECT post_id, incident_id, outcome FROM apply_due_posts()
 
 -- name: advance_maintenance
 SELECT window_id, org_id, status, recurrence_rule FROM advance_maintenance()
+
+-- name: services_of_windows
+SELECT DISTINCT service_id FROM maintenance_services WHERE window_id = ANY ($1::uuid[])
 
 -- name: recurring_windows
 -- Series whose newest occurrence is over, so that the next one is to be written.
