@@ -8,7 +8,7 @@ from typing import Any
 
 import typer.main
 
-from statustui.cli.main import build
+from statustui.cli.tree import build
 
 TARGET = Path(__file__).parent / "reference" / "commands.md"
 

@@ -8,8 +8,10 @@ standard output as `{"error": {"code", "message"}}`, so that a script reads one 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
+import re
 import sys
 import traceback
 from collections.abc import Coroutine
@@ -25,6 +27,7 @@ from statustui.domain.text import clean
 from statustui.settings import LoadedSettings, SettingsError, default_data_dir, load_settings
 
 T = TypeVar("T")
+_CREDENTIALS = re.compile(r"://[^@/\s]*@")
 
 
 def settings_of(context: typer.Context, **flags: Any) -> LoadedSettings:
@@ -69,10 +72,32 @@ def emit(data: object, *, as_json: bool, text: str = "", pagination: object = No
         document: dict[str, object] = {"data": data}
         if pagination is not None:
             document["pagination"] = pagination
-        sys.stdout.write(json.dumps(document, default=plain, ensure_ascii=False, indent=2) + "\n")
+        write_out(json.dumps(document, default=plain, ensure_ascii=False, indent=2))
     elif text:
-        sys.stdout.write(text.rstrip("\n") + "\n")
-    sys.stdout.flush()
+        write_out(text.rstrip("\n"))
+
+
+def write_out(text: str) -> None:
+    """Print lines to standard output, now.
+
+    A reader who has gone away (`| head`) changes nothing about how the command ends.
+
+    Args:
+        text: lines, without a line end after the last.
+
+    Raises:
+        StatustuiError: they cannot be written, on a full disk for example.
+    """
+    try:
+        # Some standard outputs cannot spell every letter: those show its escape.
+        encoding = sys.stdout.encoding or "utf-8"
+        sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        forget_output()
+    except OSError as error:
+        forget_output()
+        raise StatustuiError(f"cannot write the result: {error.strerror or error}") from None
 
 
 def plain(value: object) -> object:
@@ -106,14 +131,23 @@ def report(error: StatustuiError, *, as_json: bool) -> int:
     # Errors repeat what was typed; what was typed may have come out of anybody's file.
     message = clean(error.message)
     if as_json:
-        report_json(error)
+        # Where standard output is full, standard error still says what is wrong.
+        with contextlib.suppress(StatustuiError):
+            report_json(error)
     lines = [f"statustui: {message}"]
     if isinstance(error, ValidationFailed) and len(error.problems) > 1:
         lines = [f"statustui: {len(error.problems)} problems"]
         lines += [f"  {located(problem)}" for problem in error.problems]
     lines += [f"  {clean(line)}" for line in error.advice.splitlines()]
-    sys.stderr.write("\n".join(lines) + "\n")
+    write_error("\n".join(lines))
     return error.exit_code
+
+
+def write_error(text: str) -> None:
+    """Print lines to standard error; when even that is gone, the exit code has to say it all."""
+    with contextlib.suppress(OSError):
+        sys.stderr.write(text + "\n")
+        sys.stderr.flush()
 
 
 def report_json(error: StatustuiError) -> int:
@@ -123,8 +157,7 @@ def report_json(error: StatustuiError) -> int:
         The exit code that belongs to it.
     """
     document = {"error": {"code": error.code, "message": clean(error.message)}}
-    sys.stdout.write(json.dumps(document, ensure_ascii=False) + "\n")
-    sys.stdout.flush()
+    write_out(json.dumps(document, ensure_ascii=False))
     return error.exit_code
 
 
@@ -163,8 +196,11 @@ def defect(error: Exception) -> StatustuiError:
     told = f"something went wrong that should not have: {type(error).__name__}"
     try:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with file.open("a", encoding="utf-8") as log:
-            log.write(f"{datetime.now(UTC).isoformat()} {' '.join(sys.argv)}\n")
+        # What was typed may hold a password, and a traceback may hold anything.
+        typed = _CREDENTIALS.sub("://", " ".join(sys.argv))
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        with os.fdopen(descriptor, "a", encoding="utf-8", errors="backslashreplace") as log:
+            log.write(f"{datetime.now(UTC).isoformat()} {typed}\n")
             log.writelines(traceback.format_exception(error))
     except OSError as unwritable:
         return StatustuiError(told, advice=f"{error}; the details could not be kept: {unwritable}")

@@ -1,36 +1,24 @@
-"""The command `statustui`: builds the tree of commands, runs one, and turns errors into exit codes.
+"""The command `statustui`: runs one command, and turns whatever ends it into an exit code.
 
 Exit codes: 0 done, 2 usage or validation, 3 not found, 4 forbidden, 5 conflict, 6 database
-unavailable; 1 is a defect of the program, 130 an interrupt. No traceback reaches a person: a defect
-is written to the log with one line on the screen that says where.
+unavailable; 1 is a defect of the program or an output that cannot be written, 130 an interrupt. No
+traceback reaches a person: a defect is written to a file with one line on the screen that says
+where. That holds from the first moment on, so this module itself imports next to nothing: an
+interrupt that falls into the half second of importing is one like any other.
 """
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 import sys
-from typing import Annotated, Any
+from typing import TYPE_CHECKING
 
-import typer
-from typer.exceptions import Abort, Exit, TyperException
+if TYPE_CHECKING:
+    from typer.exceptions import TyperException
 
-from statustui import __version__
-from statustui.cli import (
-    apply,
-    check,
-    console,
-    dashboard,
-    database,
-    demo,
-    doctor,
-    incident,
-    mark,
-    monitor,
-    serve,
-    service,
-    status,
-)
-from statustui.domain.errors import StatustuiError
+INTERRUPTED = 130
 
 _CODE = re.compile(r"^INC-[0-9A-Za-z]+$", re.IGNORECASE)
 # Options of the program itself, which people also try behind a command.
@@ -39,85 +27,26 @@ _GLOBAL = re.compile(
 )
 
 
-def build() -> typer.Typer:
-    """The whole tree of commands.
+def main(arguments: list[str] | None = None) -> None:
+    """Run one command and leave the process with its exit code.
 
-    Returns:
-        The Typer application; documentation tests walk it.
+    Args:
+        arguments: the words after the program's name; None takes the process's own.
     """
-    app = typer.Typer(
-        name="statustui",
-        help="Watch services, carry incidents by keyboard, publish a status page. "
-        "Without a command it opens the dashboard.",
-        invoke_without_command=True,
-        no_args_is_help=False,
-        rich_markup_mode=None,
-        pretty_exceptions_enable=False,
-        context_settings={"help_option_names": ["-h", "--help"]},
-    )
-    app.callback()(_root)
-    for module in (serve, demo, doctor, status, check, apply, mark):
-        module.register(app)
-    app.add_typer(service.app, name="service")
-    app.add_typer(monitor.app, name="monitor")
-    app.add_typer(incident.app, name="incident")
-    database.register(app)
-    return app
+    _open_closed_streams()
+    try:
+        code = invoke(_arguments(list(sys.argv[1:] if arguments is None else arguments)))
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+    sys.exit(code)
 
 
-def _print_version(wanted: bool) -> None:
-    if wanted:
-        sys.stdout.write(f"statustui {__version__}\n")
-        raise Exit(0)
-
-
-def _root(
-    context: typer.Context,
-    org: Annotated[
-        str | None,
-        typer.Option("--org", metavar="SLUG", help="the organization, for people in several"),
-    ] = None,
-    database_url: Annotated[
-        str | None,
-        typer.Option(
-            "--database-url", metavar="URL", help="a shared PostgreSQL, postgresql://user@host/db"
-        ),
-    ] = None,
-    data_dir: Annotated[
-        str | None,
-        typer.Option(
-            "--data-dir", metavar="FOLDER", help="where the embedded database, drafts and logs are"
-        ),
-    ] = None,
-    read_only: Annotated[
-        bool, typer.Option("--read-only", help="dashboard: nothing can be changed")
-    ] = False,
-    plain: Annotated[
-        bool, typer.Option("--plain", help="dashboard: one line per change, no full screen")
-    ] = False,
-    no_watch: Annotated[
-        bool, typer.Option("--no-watch", help="dashboard: start no watch when none is running")
-    ] = False,
-    open_incident: Annotated[
-        str | None,
-        typer.Option("--incident", metavar="CODE", help="dashboard: open this incident"),
-    ] = None,
-    version: Annotated[
-        bool,
-        typer.Option(
-            "--version", callback=_print_version, is_eager=True, help="print the version and end"
-        ),
-    ] = False,
-) -> None:
-    context.obj = {"org": org, "database_url": database_url, "data_dir": data_dir}
-    if context.invoked_subcommand is None:
-        dashboard.open_dashboard(
-            console.settings_of(context).settings,
-            read_only=read_only,
-            plain=plain,
-            no_watch=no_watch,
-            incident=open_incident,
-        )
+def _open_closed_streams() -> None:
+    # `>&-` leaves None behind; whoever closed a stream wants to read nothing from it.
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  until the process ends
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
 
 
 def _arguments(given: list[str]) -> list[str]:
@@ -125,16 +54,6 @@ def _arguments(given: list[str]) -> list[str]:
     if given and _CODE.match(given[0]):
         return ["--incident", given[0].upper(), *given[1:]]
     return given
-
-
-def main(arguments: list[str] | None = None) -> None:
-    """Run one command and leave the process with its exit code.
-
-    Args:
-        arguments: the words after the program's name; None takes the process's own.
-    """
-    given = _arguments(list(sys.argv[1:] if arguments is None else arguments))
-    sys.exit(invoke(given))
 
 
 def invoke(given: list[str]) -> int:
@@ -146,33 +65,44 @@ def invoke(given: list[str]) -> int:
     Returns:
         The exit code.
     """
+    from typer.exceptions import Abort, Exit, TyperException
+
+    from statustui.cli import console
+    from statustui.cli.tree import build
+    from statustui.domain.errors import StatustuiError
+
     as_json = "--json" in given
     try:
-        result: Any = build()(args=given, prog_name="statustui", standalone_mode=False)
+        result: object = build()(args=given, prog_name="statustui", standalone_mode=False)
     except Exit as leave:
         return int(leave.exit_code)
     except Abort:
-        return 130
-    except KeyboardInterrupt:
-        return 130
+        return INTERRUPTED
     except TyperException as error:
         return _refuse(error, as_json=as_json)
     except StatustuiError as error:
         return console.report(error, as_json=as_json)
-    except BrokenPipeError:
+    except SystemExit:
+        # The toolkit's answer to a reader of our output who has gone away.
         console.forget_output()
         return 0
     except Exception as error:  # noqa: BLE001  the last line: no traceback on a screen
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            console.forget_output()
+            full = StatustuiError("no space left on the device", advice="make room, and try again")
+            return console.report(full, as_json=as_json)
         return console.report(console.defect(error), as_json=as_json)
     return int(result) if isinstance(result, int) else 0
 
 
 def _refuse(error: TyperException, *, as_json: bool) -> int:
     """Say what does not fit in the words that were given."""
+    from statustui.cli import console
+
     told = error.format_message().replace("Value error, ", "")
     if told.startswith("Usage: "):
         # A group without a command answers with its help, which is no sentence about a mistake.
-        sys.stderr.write(told.rstrip("\n") + "\n")
+        console.write_error(told.rstrip("\n"))
         told = "say what to do"
         return (
             console.report_json(console.UsageError(told))

@@ -84,7 +84,10 @@ def pin(
     ],
     as_json: Json = False,
 ) -> None:
-    """Set a status by hand; it holds over everything until it is unpinned."""
+    """Set a status by hand.
+
+    It holds over monitors, incidents and maintenance until it is unpinned.
+    """
     console.run(_pin(context, name, status_named(status), as_json=as_json))
 
 

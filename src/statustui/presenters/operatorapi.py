@@ -16,7 +16,6 @@ from statustui.domain.readmodels import (
     ServiceRow,
     WatchInfo,
 )
-from statustui.presenters.markdown import to_html
 
 Json = dict[str, object]
 
@@ -159,6 +158,9 @@ def _newest_first(updates: tuple[IncidentUpdate, ...]) -> list[IncidentUpdate]:
 
 
 def _update(update: IncidentUpdate) -> Json:
+    # Late: most commands print no message, and reading Markdown takes a fifth of their start.
+    from statustui.presenters.markdown import to_html
+
     return {
         "id": str(update.id),
         "status": update.status.value,
