@@ -1,6 +1,6 @@
 """The dashboard as a program of its own over a world in memory, for real terminals and benchmarks.
 
-python -m tests.support.dashboard_process [--services N] [--changes RATE] [--calm]
+python -m tests.support.dashboard_process [--services N] [--changes RATE] [--calm] [--tell]
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import argparse
 import asyncio
 import random
 import sys
+import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -92,12 +93,17 @@ async def main() -> int:
     parser.add_argument("--changes", type=float, default=0.0)
     parser.add_argument("--calm", action="store_true")
     parser.add_argument("--after", type=float, default=2.0)
+    parser.add_argument("--tell", action="store_true", help="say how long the world took to make")
     options = parser.parse_args()
+    started = time.perf_counter()
     make = sample_world.calm if options.calm else sample_world.outage
     board = make(more=max(0, options.services - 44))
     if options.services < 44:
         board = replace(board, services=board.services[: options.services])
     store = LiveStore(_moved(board, datetime.now(UTC) - sample_world.AT))
+    if options.tell:
+        sys.stdout.write(f"made in {time.perf_counter() - started:.3f} s\n")
+        sys.stdout.flush()
     app = DashboardApp(
         cast(Any, store),
         cast(Any, store.listener),
