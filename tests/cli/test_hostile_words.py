@@ -202,6 +202,14 @@ def test_messages_come_from_standard_input_too(call: Call) -> None:
     assert call(*words, stdin=b"z" * 1_000_000).code == 2
 
 
+def test_an_incident_that_no_page_can_show_says_so(call: Call) -> None:
+    words = ("incident", "add", "--title", "T", "--message", "M")
+    assert "internal: it concerns no service that the public sees" in call(*words).out
+    assert "internal: it" in call(*words, "--service", "Database").out
+    assert call(*words, "--service", "API").out.endswith(", public now\n")
+    assert call(*words, "--service", "API", "--internal").out.endswith(", internal\n")
+
+
 def test_conditions_join_those_of_a_stored_monitor(call: Call) -> None:
     made = call(
         *("monitor", "add", "API", "itself", "--type", "tcp"),

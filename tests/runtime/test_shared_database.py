@@ -118,7 +118,11 @@ async def test_a_team_on_a_server_with_passwords(
         seen = len(target.requests)
         until(lambda: len(target.requests) > seen, seconds=15, what="the first watch goes on")
         assert json.loads(here.get("/healthz")[1])["engine"] == "active"
-        assert json.loads(there.get("/healthz")[1])["engine"] == "standby"
+        until(
+            lambda: json.loads(there.get("/healthz")[1])["engine"] == "standby",
+            seconds=10,
+            what="the second watch stands by",
+        )
 
         # The register knows the database, not the person: whoever asks stops this host's watch.
         _as(there, server, "bob", "bo")

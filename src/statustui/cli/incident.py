@@ -387,7 +387,13 @@ async def _add(
     console.emit(
         incident_document(detail),
         as_json=as_json,
-        text=f"opened {receipt.code}" + _when(receipt, detail.summary),
+        text=f"opened {receipt.code}"
+        + _when(receipt, detail.summary)
+        + (
+            ": it concerns no service that the public sees"
+            if given.is_public and not detail.summary.is_public
+            else ""
+        ),
     )
 
 
