@@ -1,8 +1,9 @@
 """What goes wrong in the demonstration world, and when: the same every time it is run.
 
 The first thing breaks half a minute after the start, so that somebody who has just opened the
-dashboard sees it happen, sees what depends on it follow, and sees all of it recover. Then one
-thing after another breaks for a little while, with quiet between, over and over.
+dashboard sees it happen, sees what depends on it follow, has time to acknowledge it and to tell
+the public, and sees all of it recover within two minutes. Then one thing after another breaks for
+a little while, with quiet between, over and over.
 """
 
 from __future__ import annotations
@@ -42,8 +43,8 @@ ROUND_SECONDS = 900.0
 """How long one round of the script lasts before it begins anew."""
 
 SCRIPT = (
-    Step(30, "database", Mode.REFUSE, 45),
-    Step(180, "search", Mode.SLOW, 60),
+    Step(30, "database", Mode.REFUSE, 80),
+    Step(210, "search", Mode.SLOW, 60),
     Step(330, "mail", Mode.ERROR, 40),
     Step(450, "payments", Mode.ERROR, 40),
     Step(570, "dns", Mode.ERROR, 35),
