@@ -182,7 +182,7 @@ def test_a_late_dependant_joins_the_incident_that_is_open() -> None:
     (action,) = reconcile(situation, _at(10))
     assert isinstance(action, OpenIncident)
     assert action.cause_id == _id(9)
-    assert action.title == "Database, Mail and API are unavailable"
+    assert action.title == "API, Database and Mail are unavailable"
     assert action.internal_title == "Database takes down Mail, API"
 
 
@@ -350,8 +350,28 @@ def test_impact_and_status_answer_each_other() -> None:
     ],
 )
 def test_titles(names: list[str], title: str) -> None:
-    assert public_title(names, True) == title
-    assert len(public_title([name * 400 for name in names], False)) <= 500
+    assert public_title([(name, True) for name in names]) == title
+    assert len(public_title([(name * 400, False) for name in names])) <= 500
+
+
+def test_a_title_tells_partly_from_wholly_in_the_order_of_the_list() -> None:
+    partly_first = [("API", False), ("Sign-in", True), ("Checkout", True)]
+    assert (
+        public_title(partly_first)
+        == "API is partly unavailable, Sign-in and Checkout are unavailable"
+    )
+    wholly_first = [("Sign-in", True), ("API", False), ("Mail", False), ("Checkout", True)]
+    assert (
+        public_title(wholly_first)
+        == "Sign-in and Checkout are unavailable, API and Mail are partly unavailable"
+    )
+    database = _service(9, "Database", _OUT, place=3, is_visible=False)
+    mail = _service(3, "Mail", _OUT, place=2, depends_on=(_id(9),))
+    api = _service(1, "API", _PARTLY, place=1, depends_on=(_id(9),))
+    shop = _service(2, "Shop", _OUT, place=2, depends_on=(_id(9),))
+    *_, last = reconcile(_situation(shop, api, mail, database), _at(10))
+    assert isinstance(last, OpenIncident)
+    assert last.title == "API is partly unavailable, Mail and Shop are unavailable"
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,8 @@ down need no rules of their own. The rules:
   open for it, its mode is `off`, it is inside a maintenance window, it is pinned to a status that
   is no outage, or an incident of it was closed by somebody who knew of this outage.
 - When something it depends on is out and has an open incident, it joins that incident. The cause
-  goes into the internal title; the public title names the visible services alone.
+  goes into the internal title; the public title names the visible services alone, what is out in part
+  apart from what is out in full.
 - When nothing in the incident is out any more and all of it is looked at, the incident goes to
   `monitoring`; it resolves when that has lasted for the watching time. What is out again before
   that takes it back to `investigating`.
@@ -28,9 +29,10 @@ down need no rules of their own. The rules:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import islice
 from uuid import UUID
 
 from statustui.domain.service_status import is_broken
@@ -146,6 +148,7 @@ class ServiceFacts:
         error_kind, reason: of its worst monitor.
         closed_at: when an incident that it was part of was last closed by a person.
         is_covered: whether any incident, also a person's, is open for it.
+        place: in the list of services; those of the same place go by their names.
     """
 
     id: UUID
@@ -164,6 +167,7 @@ class ServiceFacts:
     reason: str = ""
     closed_at: datetime | None = None
     is_covered: bool = False
+    place: int = 0
 
     @property
     def is_out(self) -> bool:
@@ -191,7 +195,11 @@ class IncidentFacts:
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """One organization's services and its open automatic incidents."""
+    """Services of one organization and their open automatic incidents.
+
+    It need not be all of them: a service comes with what it depends on, down to the end, and with
+    whatever shares an open automatic incident with any of these.
+    """
 
     recovery_watch_seconds: int
     services: Mapping[UUID, ServiceFacts]
@@ -238,7 +246,7 @@ def reconcile(situation: Situation, at: datetime) -> tuple[Action, ...]:
     """What is to be done about automatic incidents, given how things are.
 
     Args:
-        situation: one organization, as one consistent read.
+        situation: services of one organization, as one consistent read.
         at: now.
 
     Returns:
@@ -324,25 +332,32 @@ def _openings(situation: Situation) -> list[OpenIncident]:
         wanting.values(),
         key=lambda service: (depth[service.id], service.say_since or service.said_at, service.id),
     )
-    openings: list[OpenIncident] = []
     members = {incident.id: list(incident.services) for incident in situation.incidents}
     incident_of: dict[UUID, UUID] = {
         service: incident.id for incident in situation.incidents for service in incident.services
     }
+    causes: dict[UUID, UUID | None] = {}
     for service in ordered:
-        cause_id = _cause(situation, service, incident_of)
-        group: list[ServiceFacts] = []
-        if cause_id is not None:
-            group = [
-                situation.services[member]
-                for member in members[incident_of[cause_id]]
-                if member in situation.services
-            ]
-        openings.append(_opening(situation, service, cause_id, group))
+        cause_id = causes[service.id] = _cause(situation, service, incident_of)
         # An incident that does not exist yet goes by the service that it will be opened for.
         key = incident_of[cause_id] if cause_id is not None else service.id
         incident_of[service.id] = key
         members.setdefault(key, []).append(service.id)
+    # Whatever joins an incident says what all of it comes to; that is found out once.
+    shared: dict[UUID, _Group] = {}
+    openings: list[OpenIncident] = []
+    for service in ordered:
+        cause_id, key = causes[service.id], incident_of[service.id]
+        if cause_id is None:
+            group = _group([service])
+        else:
+            if key not in shared:
+                shared[key] = _group(
+                    [situation.services[id_] for id_ in members[key] if id_ in situation.services]
+                )
+            group = shared[key]
+        cause = situation.services[cause_id] if cause_id is not None else None
+        openings.append(_opening(service, cause, group))
     return openings
 
 
@@ -391,34 +406,40 @@ def _cause(
     return max(found, key=lambda pair: (pair[0], pair[1]), default=(0, None))[1]
 
 
-def _opening(
-    situation: Situation,
-    service: ServiceFacts,
-    cause_id: UUID | None,
-    group: list[ServiceFacts],
-) -> OpenIncident:
-    status = service.say or ServiceStatus.PARTIAL_OUTAGE
-    affected = [*group, service]
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """The services of an incident: all of them, and those of which public words speak."""
+
+    members: list[ServiceFacts]
+    visible: list[ServiceFacts]
+
+
+def _group(members: list[ServiceFacts]) -> _Group:
     visible = [
         member
-        for member in affected
+        for member in members
         if member.is_visible and member.mode is AutomaticIncidents.PUBLIC and member.is_out
     ]
-    named = visible or [service]
+    return _Group(members, sorted(visible, key=lambda member: (member.place, member.name)))
+
+
+def _opening(service: ServiceFacts, cause: ServiceFacts | None, group: _Group) -> OpenIncident:
+    status = service.say or ServiceStatus.PARTIAL_OUTAGE
+    named = group.visible or [service]
     internal_title = None
-    if cause_id is not None:
-        others = [member.name for member in affected if member.id != cause_id]
-        cause = situation.services[cause_id].name
-        internal_title = shorten(f"{cause} takes down {', '.join(others)}", _LONGEST_TITLE)
+    if cause is not None:
+        others = (member.name for member in group.members if member.id != cause.id)
+        # More names than a title has characters are never seen.
+        affected = ", ".join(islice(others, _LONGEST_TITLE))
+        internal_title = shorten(f"{cause.name} takes down {affected}", _LONGEST_TITLE)
     since = service.say_since or service.said_at
     if since is None:
         raise ValueError(f"{service.name} is out, but since when was not recorded")
     return OpenIncident(
         service_id=service.id,
-        cause_id=cause_id,
+        cause_id=cause.id if cause is not None else None,
         title=public_title(
-            [member.name for member in named],
-            all(member.say is ServiceStatus.MAJOR_OUTAGE for member in named),
+            [(member.name, member.say is ServiceStatus.MAJOR_OUTAGE) for member in named]
         ),
         internal_title=internal_title,
         impact=impact_of(status),
@@ -453,16 +474,20 @@ def _names(names: list[str]) -> str:
     return f"{', '.join(short[:-1])} and {short[-1]}"
 
 
-def public_title(names: list[str], in_full: bool) -> str:
-    """The title of an automatic incident.
+def public_title(services: Sequence[tuple[str, bool]]) -> str:
+    """The title of an automatic incident: what is out in part and what is out in full, apart.
 
     Args:
-        names: of the affected services that the public knows, at least one.
-        in_full: whether all of them are out in full.
+        services: of the affected services that the public knows, at least one, in the order of
+            its list: the name, and whether it is out in full. What stands first is spoken of first.
     """
-    verb = "is" if len(names) == 1 else "are"
-    how = "unavailable" if in_full else "partly unavailable"
-    return shorten(f"{_names(names)} {verb} {how}", _LONGEST_TITLE)
+    clauses = []
+    for in_full in dict.fromkeys(whole for _, whole in services):
+        names = [name for name, whole in services if whole is in_full]
+        verb = "is" if len(names) == 1 else "are"
+        how = "unavailable" if in_full else "partly unavailable"
+        clauses.append(f"{_names(names)} {verb} {how}")
+    return shorten(", ".join(clauses), _LONGEST_TITLE)
 
 
 def spoken_duration(duration: timedelta) -> str:

@@ -188,6 +188,7 @@ async def _load_situations(connection: PoolConnection, services: list[UUID]) -> 
             reason=row["reason"] or "",
             closed_at=row["closed_at"],
             is_covered=row["is_covered"],
+            place=row["display_order"],
         )
     incidents: dict[int, list[IncidentFacts]] = {}
     for row in await connection.fetch(_SQL["situation_incidents"], services):

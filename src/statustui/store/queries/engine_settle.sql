@@ -72,7 +72,8 @@ SELECT service_id, org_id, to_status, public_to FROM recompute_service_status(AR
     UNION SELECT unnest($1::uuid[])), 'monitor')
 
 -- name: situation_services
-SELECT s.id, s.org_id, o.recovery_watch_seconds, s.name, s.is_visible, s.pinned_status,
+SELECT s.id, s.org_id, o.recovery_watch_seconds, s.name, s.display_order, s.is_visible,
+       s.pinned_status,
        coalesce(s.automatic_incidents, o.automatic_incidents) AS mode,
        t.status AS say, t.since AS say_since, t.updated_at AS said_at,
        EXISTS (SELECT FROM maintenance_services x JOIN maintenance_windows w ON w.id = x.window_id
