@@ -23,6 +23,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import asyncpg
@@ -159,6 +160,13 @@ async def measure(bench: Bench, rounds: int, at_once: int) -> dict[str, float]:
     return {name: statistics.median(values) for name, values in cases.items()}
 
 
+async def connect(server: EmbeddedServer, database: str) -> asyncpg.Connection:
+    """A connection as the server's superuser."""
+    parameters: dict[str, Any] = dict(server.endpoint.dsn_parameters("postgres", database))
+    connection: asyncpg.Connection = await asyncpg.connect(**parameters)
+    return connection
+
+
 async def run(rounds: int, at_once: int) -> dict[str, float]:
     """Measure on a server of its own."""
     with tempfile.TemporaryDirectory(prefix="bench-settle-") as folder:
@@ -167,10 +175,10 @@ async def run(rounds: int, at_once: int) -> dict[str, float]:
         await server.start()
         try:
             name = "bench"
-            first = await asyncpg.connect(**server.endpoint.dsn_parameters("postgres", "postgres"))
+            first = await connect(server, "postgres")
             await first.execute(f"CREATE DATABASE {name}")
             await first.close()
-            admin = await asyncpg.connect(**server.endpoint.dsn_parameters("postgres", name))
+            admin = await connect(server, name)
             await initialise(admin)
             await admin.execute("SET search_path = statustui")
             await admin.execute("UPDATE plans SET max_monitors = NULL")
