@@ -44,6 +44,8 @@ _ROLES_ADVICE = """\
 the watch connects as roles of its own: on this host, somebody who may prepare the database runs
 `statustui init` with a password in the address, or STATUSTUI_DATABASE__ENGINE_URL and
 STATUSTUI_DATABASE__WEB_URL say how"""
+# A pool that is silent is left behind: everything together has five seconds.
+_POOL_CLOSE_SECONDS = 0.3
 _SERVER_CHECK_SECONDS = 0.5
 
 
@@ -234,7 +236,7 @@ async def _close(pool: object) -> None:
     """Close a pool, but never wait for a database that does not answer."""
     close = getattr(pool, "close")  # noqa: B009  the pool's type belongs to the store
     try:
-        await asyncio.wait_for(close(), timeout=1.0)
+        await asyncio.wait_for(close(), timeout=_POOL_CLOSE_SECONDS)
     except TimeoutError:
         getattr(pool, "terminate")()  # noqa: B009
 
