@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.world import Target, World, until, world
+from tests.support.world import Target, until, world
 
 FILE = """
 organization: {{slug: acme, name: Acme Corp}}
