@@ -197,13 +197,21 @@ class DashboardApp(App[QuitChoice]):
     async def run_async(self, *args: Any, **options: Any) -> QuitChoice | None:
         """Run until it is left; see the toolkit's method. Signals are given back at the end."""
         try:
-            return await super().run_async(*args, **options)
+            choice = await super().run_async(*args, **options)
         finally:
             if self._last_resort is not None:
                 # It ended by itself: what comes after it may take its time.
                 self._last_resort.cancel()
             for number, handler in self._handlers.items():
                 signal.signal(number, handler)
+        if self._exception is not None:
+            # The toolkit would print its own traceback with every local value; whoever started
+            # the dashboard keeps it in the log and says one line.
+            raise self._exception
+        return choice
+
+    def _fatal_error(self) -> None:
+        self._close_messages_no_wait()
 
     def _resumed(self, _: object) -> None:
         # After `fg` the terminal shows nothing until everything is painted once.
@@ -411,11 +419,12 @@ class DashboardApp(App[QuitChoice]):
                 self.exit(QuitChoice.STOP_WATCH)
             case "ask" if isinstance(self.screen, BaseScreen) and not self.screen.is_asking:
                 self.screen.ask(
-                    "checks and page run in a watch that was started from here:",
+                    "the watch started here:",
                     [
                         Choice("l", "leave it running", self._exit_with(QuitChoice.QUIT)),
                         Choice("s", "stop it", self._exit_with(QuitChoice.STOP_WATCH)),
                     ],
+                    no="stay",
                 )
             case _:
                 self.exit(QuitChoice.QUIT)

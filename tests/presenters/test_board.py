@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from statustui import palette
-from statustui.domain.readmodels import Board, ServiceRow
+from statustui.domain.readmodels import Board, IncidentSummary, ServiceRow
 from statustui.domain.status import MonitorState, ServiceStatus
 from statustui.presenters.board import (
     GroupLine,
@@ -134,15 +134,43 @@ def test_keys_of_rows_are_never_equal() -> None:
             assert len(set(keys)) == len(keys)
 
 
-def test_the_most_urgent_incident_is_the_one_that_customers_feel_and_nobody_has() -> None:
+def test_the_most_urgent_incident_is_broken_owed_hurting_and_nobodys_in_this_order() -> None:
     board = sample_world.outage()
-    assert arrange(board, AT).urgent == board.incidents[0]
-    quiet = replace(
-        board.incidents[0], acknowledged_by="bob", acknowledged_until=AT + timedelta(minutes=1)
-    )
-    loud = replace(board.incidents[1], acknowledged_by=None, acknowledged_until=None)
-    view = arrange(replace(board, incidents=(quiet, loud)), AT)
-    assert view.urgent == loud
+    main, search, webhooks = board.incidents
+    healed = replace(main, code="INC-OVER", services=(), is_public=True)
+
+    def urgent(*incidents: IncidentSummary) -> str:
+        found = arrange(replace(board, incidents=incidents), AT).urgent
+        assert found is not None
+        return found.code
+
+    assert urgent(webhooks, search, main) == "INC-4F2K"
+    # What is green again stands behind everything that is not, and is still named when alone.
+    assert urgent(healed, search) == "INC-4F2J"
+    assert urgent(healed) == "INC-OVER"
+    # An outage that somebody has stays before a small matter that nobody has.
+    taken = replace(main, acknowledged_by="bob", acknowledged_until=AT + timedelta(minutes=1))
+    loud = replace(search, acknowledged_by=None, acknowledged_until=None)
+    assert urgent(taken, loud) == "INC-4F2K"
+    # An overdue promise comes before a greater impact that owes nothing.
+    told = replace(main, is_public=True, told_at=AT)
+    late = replace(search, is_public=True, told_at=AT, next_update_by=AT - timedelta(minutes=1))
+    assert urgent(told, late) == "INC-4F2J"
+    assert urgent(webhooks, loud) == "INC-4F2J"
+
+
+def test_an_incident_that_a_person_opened_and_leads_is_somebodys() -> None:
+    board = sample_world.outage()
+    by_hand = replace(board.incidents[1], is_auto=False, lead="root", acknowledged_until=None)
+    view = arrange(replace(board, incidents=(by_hand,)), AT)
+    assert next(line for line in view.broken if line.service.name == "Search").is_quiet
+
+
+def test_open_incidents_without_anything_broken_are_counted() -> None:
+    board = sample_world.calm()
+    left = replace(sample_world.outage().incidents[0], is_public=True)
+    view = arrange(replace(board, incidents=(left,)), AT)
+    assert (view.still_open, view.urgent, view.is_broken) == (1, left, False)
 
 
 def service(**changes: object) -> ServiceRow:

@@ -114,8 +114,10 @@ def test_now_says_who_has_it_and_until_when() -> None:
 
 
 def test_now_says_what_the_public_was_told() -> None:
-    assert "public  told 03:12" in now(told_at=AT.replace(minute=12))
-    late = now(told_at=AT.replace(minute=1), next_update_by=AT.replace(minute=10))
+    told = AT.replace(minute=12)
+    assert "public  told 03:12 by the checks" in now(is_public=True, told_at=told)
+    assert "public  told 03:12 by bob" in now(is_public=True, told_at=told, told_by="bob")
+    late = now(is_public=True, told_at=told, next_update_by=AT.replace(minute=10))
     assert "update late since 03:10" in late
     assert "sees nothing" in now(services=(), cause_service_id=None)
     assert ", identified" in now(status=IncidentStatus.IDENTIFIED)
@@ -164,3 +166,16 @@ def test_now_drops_whole_pieces_and_never_cuts_one(width: int) -> None:
     text = now(width, status=IncidentStatus.IDENTIFIED, told_at=AT, lead="alexandra")
     assert "…" not in text
     assert "unacked, lead alexandra" in text
+
+
+def test_an_open_incident_without_anything_broken_stays_in_sight() -> None:
+    board = sample_world.calm()
+    left = replace(
+        sample_world.outage().incidents[0], is_public=True, told_at=AT, told_by="alice", services=()
+    )
+    view = arrange(replace(board, incidents=(left,)), AT)
+    assert "1 open" in plain(counts_line(view, FINE, AT, UTC, 80))
+    assert "1 open incident" in plain(counts_line(view, FINE, AT, UTC, 120))
+    assert "INC-4F2K  unacked   public  told 03:14 by alice" in plain(
+        now_line(view, AT, UTC, 120, 13)
+    )

@@ -109,7 +109,7 @@ def test_facts() -> None:
     assert found["evidence"] == "connect to 10.0.0.5:5432 refused"
     assert found["seen"] == "Database/db port from local, 03:10"
     assert found["repeat it"] == "nc -vz 10.0.0.5 5432"
-    assert found["public"] == "told 03:12 by automatic"
+    assert found["public"] == "told 03:12 by the checks"
     assert found["page"] == "Acme"
     assert "acked" not in found
     acknowledged = {

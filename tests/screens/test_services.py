@@ -13,6 +13,7 @@ from statustui.domain.errors import Conflict
 from statustui.domain.readmodels import Board, ServiceNow
 from statustui.domain.status import MonitorState, Role, ServiceStatus
 from statustui.presenters.line import plain
+from statustui.screens.composer import ComposerScreen
 from statustui.screens.help import HelpScreen
 from statustui.screens.palette import PaletteScreen
 from statustui.screens.runbook import RunbookScreen
@@ -294,7 +295,7 @@ async def test_leaving_asks_about_a_watch_that_was_started_here(
     store = MemoryStore(sample_world.outage())
     async with dashboard(store, started_watch=True) as (app, pilot):
         await pilot.press("ctrl+q")
-        assert "watch that was started from here" in said(app)
+        assert said(app) == "the watch started here:   l leave it running   s stop it   esc stay"
         assert app.return_value is None
         await pilot.press(key)
         await pilot.pause()
@@ -398,6 +399,8 @@ async def test_the_runbook_is_shown_when_a_monitor_names_one() -> None:
 async def test_copying_shows_what_was_copied() -> None:
     store = MemoryStore(sample_world.outage())
     store.nows[service_id("Database")] = sample_world.database_now(store.board)
+    public = tuple(replace(each, is_public=True) for each in store.board.incidents)
+    store.board = replace(store.board, incidents=public)
     async with dashboard(store, (120, 36)) as (app, pilot):
         await pilot.press("y")
         assert app.clipboard == "nc -vz 10.0.0.5 5432"
@@ -511,3 +514,59 @@ async def test_what_is_typed_ahead_is_text_and_never_a_command(opening: str) -> 
         typed = app.screen.query_one("#filter" if opening == "/" else "#query", LineInput)
         assert typed.value == "azq1r"
         assert asked(store, "acknowledge") == []
+
+
+async def test_a_filter_that_is_on_is_never_out_of_sight() -> None:
+    async with dashboard(MemoryStore(sample_world.outage())) as (app, pilot):
+        await pilot.press("slash", *"state:degr", "enter")
+        assert screen_lines(app)[-1].startswith(" / state:degr 2 of 44  esc clears it")
+        await pilot.press("escape")
+        assert "state:degr" not in screen_text(app)
+
+
+async def test_without_an_incident_on_the_row_words_go_to_the_one_that_now_names() -> None:
+    store = MemoryStore(sample_world.outage())
+    async with dashboard(store) as (app, pilot):
+        app.screen.query_one(LineList).select(str(service_id("VPN")))
+        await pilot.press("w")
+        await settle(app, pilot)
+        assert isinstance(app.screen, ComposerScreen)
+        assert app.screen.code == "INC-4F2K"
+
+
+async def test_the_palette_names_what_it_acts_on_and_offers_nothing_else() -> None:
+    async with dashboard(MemoryStore(sample_world.outage())) as (app, pilot):
+        await pilot.press("ctrl+p", *"ackn")
+        text = screen_text(app)
+        assert text.count("Acknowledge INC-4F2K") == 1
+        assert "30 min, you become lead if none is" in text
+        await pilot.press("escape")
+        app.screen.query_one(LineList).select(str(service_id("VPN")))
+        await pilot.press("ctrl+p", *"snooze")
+        assert "Snooze INC" not in screen_text(app)
+
+
+async def test_acknowledging_what_another_leads_says_so() -> None:
+    store = MemoryStore(sample_world.outage())
+    store.change_incident("INC-4F2K", lead="jonas")
+    async with dashboard(store) as (app, pilot):
+        await pilot.press("a")
+        await settle(app, pilot)
+        assert said(app) == "INC-4F2K acknowledged until 03:44Z; jonas stays lead"
+
+
+async def test_an_error_of_the_program_reaches_whoever_started_it_and_not_the_screen(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    store = MemoryStore(sample_world.outage())
+
+    def broken(*_: object) -> None:
+        raise RuntimeError("a bug")
+
+    with pytest.raises(RuntimeError, match="a bug"):
+        async with dashboard(store) as (app, pilot):
+            app.screen.action_sort = broken  # type: ignore[method-assign]
+            await pilot.press("s")
+            await pilot.pause()
+    shown = capsys.readouterr()
+    assert "Traceback" not in shown.out + shown.err

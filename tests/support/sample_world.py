@@ -266,6 +266,7 @@ def outage(*, more: int = 0, role: Role = Role.OWNER) -> Board:
         [broken[name] for name in ("API", "Checkout", "Mail", "Database")],
         internal_title="Database takes down API, Checkout, Mail",
         impact=Impact.CRITICAL,
+        is_public=False,
         cause_service_id=broken["Database"].id,
         next_update_by=AT.replace(minute=41, second=0),
     )

@@ -76,7 +76,7 @@ def test_ascii_replaces_glyphs_while_painting() -> None:
 def test_gaps_of_title_bars_become_dashes_only_without_tints() -> None:
     line = (("a", "text"), (" " * 6, "faint dash"), ("b", "text"))
     assert Painter(palette.DARK, is_ascii=False).strip(line, 8).text == "a      b"
-    assert Painter(palette.ANSI, is_ascii=False).strip(line, 8).text == "a ---- b"
+    assert Painter(palette.ANSI, is_ascii=False).strip(line, 8).text == "a------b"
 
 
 @pytest.mark.parametrize(

@@ -95,7 +95,9 @@ class ServiceRow:
         status_since: since when `status` holds (the outage's first failed check).
         pinned_status: the manual status that overrides everything, None when not pinned.
         monitor_state: the worst of its active monitors; None without any.
-        error_kind, reason: of the monitor that is worst, from its last failed look.
+        error_kind, reason: of the monitor that is worst, from its last look when that was not
+            good; when it was, what was said when its state began. Also of one that is up still
+            while its failures are too few for a verdict.
         reason_monitor: that monitor's name.
         depends_on: ids of the services it needs.
         cause_id: the dependency that is down and explains this, None when it stands alone.
@@ -107,7 +109,12 @@ class ServiceRow:
         regions_down, regions_looked: how many regions say down, of how many that looked.
         flips: state changes within the flapping window.
         limit_ms: the configured `degraded_after_ms` of the worst monitor.
+        last_looked_at: start of the look that `reason` comes from; while nothing is wrong, of the
+            newest look of any monitor.
         in_maintenance: whether a window covers it now.
+        failures: failed looks in a row of the worst monitor; threshold: how many make it down.
+            0 < failures < threshold while it is up: a verdict is near.
+        successes: good looks in a row of the worst monitor while it is not up: it may recover.
     """
 
     id: UUID
@@ -139,6 +146,9 @@ class ServiceRow:
     last_looked_at: datetime | None = None
     in_maintenance: bool = False
     tags: tuple[str, ...] = ()
+    failures: int = 0
+    threshold: int = 0
+    successes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +188,8 @@ class IncidentSummary:
         version: rises with every post or edit; a post names the version it was based on.
         internal_title: names the cause; `title` is public.
         cause_service_id: the service whose failure explains the others, None when unknown.
-        told_at: time of the newest public update written by a person; None when none yet.
+        told_at: time of the newest public update; None when none yet.
+        told_by: who wrote it; None when the checks did.
         next_update_by: the promised time of the next public update.
         acknowledged_until, snoozed_until: when these expire.
         pending: the post that still can be taken back.
@@ -211,6 +222,7 @@ class IncidentSummary:
     cause_service_id: UUID | None = None
     pending: PendingPost | None = None
     after_the_fact: bool = False
+    told_by: str | None = None
 
     @property
     def internal_or_title(self) -> str:

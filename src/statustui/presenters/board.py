@@ -89,6 +89,7 @@ class BoardView:
         has_fresh: whether an outage is nobody's yet.
         urgent: the incident that matters most, None without an open one.
         takes_down: names by cause.
+        still_open: how many incidents are open although nothing of them is broken any more.
     """
 
     board: Board
@@ -99,6 +100,7 @@ class BoardView:
     has_fresh: bool
     urgent: IncidentSummary | None
     takes_down: Mapping[UUID, tuple[str, ...]]
+    still_open: int = 0
 
 
 def look_of_service(service: ServiceRow) -> Look:
@@ -122,9 +124,11 @@ def look_of_service(service: ServiceRow) -> Look:
 
 
 def is_quiet(incident: IncidentSummary | None, at: datetime) -> bool:
-    """Whether somebody has an incident: acknowledged, or snoozed for now."""
+    """Whether somebody has an incident: acknowledged, snoozed, or opened by hand and led."""
     if incident is None:
         return False
+    if not incident.is_auto and incident.lead:
+        return True
     snoozed = incident.snoozed_until is not None and incident.snoozed_until > at
     return snoozed or is_acknowledged(incident, at)
 
@@ -179,7 +183,8 @@ def arrange(board: Board, at: datetime) -> BoardView:
         counts=counts,
         is_broken=any(line.is_broken for line in ordered),
         has_fresh=any(line.is_fresh for line in ordered),
-        urgent=_urgent(incidents.values(), at),
+        urgent=_urgent(incidents.values(), broken, at),
+        still_open=_still_open(incidents.values(), broken),
         takes_down={
             cause: tuple(
                 each.service.name for each in sorted(lines, key=lambda e: _place(e.service))
@@ -233,16 +238,37 @@ def _place(service: ServiceRow) -> tuple[int, str, str]:
     return service.display_order, service.name.casefold(), str(service.id)
 
 
-def _urgent(incidents: Iterable[IncidentSummary], at: datetime) -> IncidentSummary | None:
-    return min(
-        incidents,
-        key=lambda each: (
-            not any(service.is_visible for service in each.services),
-            is_quiet(each, at),
+def _urgent(
+    incidents: Iterable[IncidentSummary], broken: Mapping[UUID, ServiceLine], at: datetime
+) -> IncidentSummary | None:
+    """What matters most: broken now, then an update that is owed, then impact, then the newest."""
+
+    def pressing(each: IncidentSummary) -> tuple[bool, bool, int, bool, float]:
+        lines = [broken[service.id] for service in each.services if service.id in broken]
+        return (
+            not any(line.is_broken for line in lines),
+            not is_owed(each, lines, at),
             -each.impact.severity,
+            is_quiet(each, at),
             -each.started_at.timestamp(),
-        ),
-        default=None,
+        )
+
+    return min(incidents, key=pressing, default=None)
+
+
+def _still_open(incidents: Iterable[IncidentSummary], broken: Mapping[UUID, ServiceLine]) -> int:
+    return sum(
+        not any(service.id in broken for service in incident.services) for incident in incidents
+    )
+
+
+def is_owed(incident: IncidentSummary, lines: Sequence[ServiceLine], at: datetime) -> bool:
+    """Whether the public waits for words: a promise is late, or it sees a colour and no words."""
+    if incident.is_public and incident.next_update_by is not None and incident.next_update_by < at:
+        return True
+    return incident.told_at is None and any(
+        line.service.is_visible and line.service.public_status is not ServiceStatus.OPERATIONAL
+        for line in lines
     )
 
 

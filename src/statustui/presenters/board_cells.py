@@ -142,7 +142,9 @@ def _service_cells(
     if "public" in width_of:
         found["public"] = (_public(line, context.at, base),)
     if "who" in width_of:
-        who = who_word(line, context.at)[: width_of["who"]]
+        who = who_word(line, context.at)
+        if cell_width(who) > width_of["who"]:
+            who = f"{who[: width_of['who'] - 1]}~"
         found["who"] = ((who, "muted" if who == "-" else base),)
     if "p95" in width_of:
         found["p95"] = ((p95_words(figures), base),)
@@ -197,7 +199,8 @@ def _shares(share: Sequence[tuple[str, int]], width: int) -> str:
     """ "core 5 money 5 web 9": as many groups as fit whole, then how many more there are."""
     words = [f"{name or 'other'} {count}" for name, count in share]
     for shown in range(len(words), 0, -1):
-        more = f" and {len(words) - shown} more" if shown < len(words) else ""
+        left = len(words) - shown
+        more = f" +{count_of(left, 'group')}" if left else ""
         text = " ".join(words[:shown]) + more
         if cell_width(text) <= width:
             return text
@@ -243,17 +246,14 @@ def public_word(line: ServiceLine, at: datetime) -> str:
     service, incident = line.service, line.incident
     if not service.is_visible:
         return "hidden"
-    if service.public_status is ServiceStatus.OPERATIONAL and not (
-        incident is not None and incident.is_public and incident.told_at is not None
-    ):
+    if incident is not None and incident.is_public:
+        if incident.next_update_by is not None and incident.next_update_by < at:
+            return "late"
+        if incident.told_at is not None:
+            return "told"
+    if service.public_status is ServiceStatus.OPERATIONAL:
         return "none"
-    if service.public_status is ServiceStatus.UNDER_MAINTENANCE:
-        return "told"
-    if incident is None or not incident.is_public:
-        return "colour"
-    if incident.next_update_by is not None and incident.next_update_by < at:
-        return "late"
-    return "told" if incident.told_at is not None else "colour"
+    return "told" if service.public_status is ServiceStatus.UNDER_MAINTENANCE else "colour"
 
 
 def _public(line: ServiceLine, at: datetime, base: str) -> tuple[str, str]:

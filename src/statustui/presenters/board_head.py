@@ -13,7 +13,7 @@ from statustui.palette import Look
 from statustui.presenters import clock
 from statustui.presenters.board import BoardView
 from statustui.presenters.board_cells import NARROW, next_window
-from statustui.presenters.incident import is_acknowledged, seconds_left
+from statustui.presenters.incident import is_acknowledged, seconds_left, told_words
 from statustui.presenters.line import Line, Part, count_of, cut, cut_line, width_of
 
 _WIDE = 100
@@ -110,6 +110,12 @@ def _counts(view: BoardView, width: int, level: int) -> Line:
         at = sum(look in _OUT for look, _ in view.counts)
         hue = "degraded" if view.is_broken else "muted"
         pieces.insert(at, ((f"{other} other", hue),))
+    if view.still_open and level < 6:
+        words = (
+            "open" if level >= 1 or width < _WIDE else count_of(view.still_open, "open incident")
+        )
+        words = f"{view.still_open} open" if words == "open" else words
+        pieces.append(((words, "strong b"),))
     silenced = view.board.silenced
     if silenced and level < 4:
         short = level >= 3 or width < NARROW
@@ -238,7 +244,7 @@ def _public(
     if due is not None:
         owed = (("   update due  ", "muted"), (clock.moment(due, at, zone), "text"))
     if incident.is_public and incident.told_at is not None:
-        return (*label, (f"told {clock.moment(incident.told_at, at, zone)}", "text")), owed
+        return (*label, (told_words(incident.told_at, incident.told_by, at, zone), "text")), owed
     sees = any(
         service.id in ids
         and service.is_visible
@@ -268,8 +274,8 @@ def _calm(view: BoardView, at: datetime, zone: tzinfo, width: int) -> Line:
     else:
         quiet = max((service.status_since for service in board.services), default=at)
         parts += [
-            ("quiet for ", "muted"),
-            (clock.span(_whole_minutes(at - quiet)), "strong b"),
+            ("quiet since ", "muted"),
+            (clock.moment(quiet, at, zone), "strong b"),
         ]
     if width < NARROW:
         return tuple(parts)

@@ -25,7 +25,7 @@ from statustui.domain.status import CheckStatus, MaintenanceStatus, ServiceStatu
 from statustui.presenters import clock, timeline
 from statustui.presenters.board import BoardLine, BoardView, GroupLine, ServiceLine
 from statustui.presenters.board_cells import NARROW, CellContext, near, p95_words
-from statustui.presenters.incident import is_acknowledged
+from statustui.presenters.incident import is_acknowledged, told_words
 from statustui.presenters.line import Line, Part, count_of, cut_line, join_names, plain, width_of
 from statustui.presenters.percent import percent
 from statustui.presenters.why import why
@@ -149,10 +149,13 @@ def _title(source: PaneSource, context: CellContext) -> tuple[Line, Line]:
             (" takes down ", "muted"),
             (", ".join(down), "strong b"),
         ]
-        return tuple(words), (("internal", "internal b"),)
+        return tuple(words), _kind_tag(incident)
     name = incident.internal_or_title if not incident.is_public else incident.title
-    tag: Line = (("public", "strong b"),) if incident.is_public else (("internal", "internal b"),)
-    return ((incident.code, "strong b"), (f"  {name}", "strong b")), tag
+    return ((incident.code, "strong b"), (f"  {name}", "strong b")), _kind_tag(incident)
+
+
+def _kind_tag(incident: IncidentSummary) -> Line:
+    return (("public", "strong b"),) if incident.is_public else (("internal", "internal b"),)
 
 
 def _pages_tag(view: BoardView, service: ServiceRow) -> Line:
@@ -266,10 +269,10 @@ def _incident_facts(
         found.append(("acked", ((f"{who} until {until}", "text"),)))
     else:
         since = clock.moment(incident.started_at, context.at, context.zone)
-        found.append(("acked", (("by nobody", "strong b"), (f", began {since}", "text"))))
+        found.append(("acked", (("nobody yet", "strong b"), (f", began {since}", "text"))))
     public = _public_words(source, line, context)
     due = incident.next_update_by
-    if due is not None and incident.is_public:
+    if due is not None:
         late = due < context.at
         words = (
             f"{'overdue since' if late else 'due'} {clock.moment(due, context.at, context.zone)}"
@@ -278,7 +281,8 @@ def _incident_facts(
             found += [("public", public), ("update", ((words, "strong b" if late else "text"),))]
         else:
             key = "strong b" if late else "text"
-            found.append(("public", (*public, (";  update ", "text"), (words, key))))
+            # What is owed stands first: it must not be cut.
+            found.append(("public", (("update ", "text"), (words, key), (";  ", "text"), *public)))
     else:
         found.append(("public", public))
     if tall:
@@ -300,8 +304,8 @@ def _public_words(source: PaneSource, line: ServiceLine, context: CellContext) -
     if not visible:
         return (("nothing: it is on no page", "text"),)
     if incident is not None and incident.is_public and incident.told_at is not None:
-        told = clock.moment(incident.told_at, context.at, context.zone)
-        return ((f'"{incident.title}", told {told}', "text"),)
+        words = told_words(incident.told_at, incident.told_by, context.at, context.zone)
+        return ((words, "text"), (f', "{incident.title}"', "muted"))
     if all(each.public_status is ServiceStatus.OPERATIONAL for each in visible):
         return (("sees green", "text"), (", no words", "strong b"))
     shown = next(
@@ -326,7 +330,8 @@ def _headline(source: PaneSource, page: PageInfo, at: datetime) -> str:
     from statustui.presenters.preview_page import page_now
 
     whole = banner(page_now(source.view.board, page, source.incident), at).headline
-    return whole.split(":", 1)[0]
+    kind, colon, _ = whole.partition(":")
+    return kind if colon and kind in {look.sentence for look in palette.LOOKS} else whole
 
 
 def _healthy_facts(source: PaneSource, line: ServiceLine, context: CellContext) -> list[Fact]:

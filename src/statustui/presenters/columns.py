@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+_LEAST_LAST = 8
+_LEAST_NAME = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +49,11 @@ def lay_out(wanted: Sequence[Wanted], width: int) -> tuple[Column, ...]:
     Args:
         wanted: from left to right.
         width: of the screen. The first column is the cursor's; between two columns is a gap of
-            one below 100 columns and of two from there.
+            one below 100 columns and of two from there. Where not all have room, those before
+            the last go, and what names a row gives way; a state is never cut.
     """
     gap = 1 if width < 100 else 2
-    shown = [column for column in wanted if width >= column.least_screen]
+    shown = _fitting([column for column in wanted if width >= column.least_screen], width, gap)
     columns: list[Column] = []
     start = 1
     for number, column in enumerate(shown):
@@ -59,3 +63,27 @@ def lay_out(wanted: Sequence[Wanted], width: int) -> tuple[Column, ...]:
         columns.append(Column(column.name, column.heading, start, own, column.is_right))
         start += own + gap
     return tuple(columns)
+
+
+def _fitting(wanted: Sequence[Wanted], width: int, gap: int) -> list[Wanted]:
+    """The columns that fit a narrow screen, the state's always among them."""
+    shown = list(wanted)
+
+    def taken() -> int:
+        fixed = sum(column.width for column in shown[:-1])
+        return 1 + fixed + gap * (len(shown) - 1) + _LEAST_LAST
+
+    while len(shown) > 2 and taken() > width:
+        position = next(
+            (at for at in range(len(shown) - 2, 0, -1) if shown[at].name != "state"), None
+        )
+        if position is None:
+            break
+        del shown[position]
+    over = taken() - width
+    for at, column in enumerate(shown):
+        if over > 0 and column.name != "state" and column.width > _LEAST_NAME:
+            less = min(over, column.width - _LEAST_NAME)
+            shown[at] = replace(column, width=column.width - less)
+            over -= less
+    return shown

@@ -254,8 +254,17 @@ def _told(detail: IncidentDetail, now: datetime, zone: tzinfo) -> Part:
     )
     if newest is None:
         return ("sees colour, no words yet", "strong b")
-    author = newest.author or "automatic"
-    return (f"told {clock.moment(newest.created_at, now, zone)} by {author}", "text")
+    return (told_words(newest.created_at, newest.author, now, zone), "text")
+
+
+def told_words(at: datetime, author: str | None, now: datetime, zone: tzinfo) -> str:
+    """When the public was told last, and by whom: "told 03:41 by alice" or "… by the checks".
+
+    Args:
+        at: of the newest public update; author: None when the checks wrote it.
+        now: the present moment; zone: of clock times.
+    """
+    return f"told {clock.moment(at, now, zone)} by {author or 'the checks'}"
 
 
 def still_failing(

@@ -177,6 +177,14 @@ class BaseScreen(Screen[R]):
 
     # The last line
 
+    def action_words(self, action: str, words: str) -> str | None:
+        """What an action is called here and now, for the palette; None when it does not apply.
+
+        Args:
+            action: as bound; words: what the binding says; what follows ";" is shown as a detail.
+        """
+        return words
+
     def show_keys(self) -> None:
         """Show the keys that apply now in the last line."""
         for footer in self.query(FooterKeys):
@@ -203,13 +211,18 @@ class BaseScreen(Screen[R]):
     def _quiet(self) -> None:
         self._say(())
 
-    def ask(self, question: str, choices: Sequence[Choice]) -> None:
-        """Ask in the last line; the next of the choices' keys answers, `esc` or `q` drops it."""
+    def ask(self, question: str, choices: Sequence[Choice], *, no: str = "no") -> None:
+        """Ask in the last line; the next of the choices' keys answers, `esc` or `q` drops it.
+
+        Args:
+            question: short, so that the choices fit beside it on 80 columns.
+            choices: the answers; no: what `esc` means.
+        """
         self._question = tuple(choices)
         parts: list[tuple[str, str]] = [(question, "strong b")]
         for choice in choices:
             parts += [("   ", "text"), (choice.key, "strong b"), (f" {choice.label}", "muted")]
-        parts += [("   ", "text"), ("esc", "strong b"), (" no", "muted")]
+        parts += [("   ", "text"), ("esc", "strong b"), (f" {no}", "muted")]
         self._say(tuple(parts), seconds=None)
 
     @property

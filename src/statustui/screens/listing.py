@@ -8,8 +8,9 @@ from typing import Any, ClassVar
 from textual import events
 from textual.binding import Binding, BindingType
 
+from statustui.presenters.line import cut
 from statustui.screens.base import BaseScreen, R
-from statustui.widgets.footer_keys import FooterKeys
+from statustui.widgets.footer_keys import FooterKeys, KeyHint
 from statustui.widgets.line_input import LineInput
 from statustui.widgets.line_list import LineList, SortKey
 
@@ -79,6 +80,23 @@ class ListScreen(BaseScreen[R]):
 
     def filter_changed(self) -> None:
         """Another filter, order or mark was set; for lines that tell of it."""
+
+    def show_keys(self) -> None:
+        """While a filter is on, it stands first among the keys, with how to take it away."""
+        found = self.hints()
+        if self._filter_text:
+            lines = self.lines
+            on = KeyHint(
+                f"/ {cut(self._filter_text, 24)}", f"{lines.matching} of {self.everything}"
+            )
+            found = (on, KeyHint("esc", "clears it"), *found)
+        for footer in self.query(FooterKeys):
+            footer.show(found, self.always())
+
+    @property
+    def everything(self) -> int:
+        """How many rows there are without a filter."""
+        return self.lines.total
 
     @property
     def filter_text(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -24,6 +25,7 @@ from statustui.widgets.lines import Lines
 from statustui.widgets.painting import fit
 
 _WIDEST = 90
+_CODE = re.compile(r"\bINC-\w+")
 _MOST = 200
 _NAME_AT = 7
 _DETAIL_AT = 40
@@ -77,6 +79,7 @@ class PaletteScreen(BaseScreen[None]):
         self._top = 0
         self._only_actions = False
         self._typed_ahead = ""
+        self._named: set[str] = set()
 
     def compose(self) -> ComposeResult:
         """The screen behind, faint; over it a field and what it finds."""
@@ -138,8 +141,11 @@ class PaletteScreen(BaseScreen[None]):
                 if binding.action in seen or binding.action.split("(")[0] in _NOT_HERE:
                     continue
                 seen.add(binding.action)
-                words = binding.description
+                words = behind.action_words(binding.action, binding.description)
+                if words is None:
+                    continue
                 name, _, detail = words.partition(";")
+                self._named.update(_CODE.findall(name))
                 yield Entry(
                     "do",
                     name[:1].upper() + name[1:],
@@ -166,6 +172,8 @@ class PaletteScreen(BaseScreen[None]):
             if not incident.status.is_open:
                 continue
             code = incident.code
+            if code in self._named:
+                continue
             name = incident.internal_or_title
             store, org_id = self.store, self.organization_id
             yield Entry(

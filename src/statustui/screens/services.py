@@ -46,6 +46,15 @@ from statustui.widgets.title_bar import title_line
 _SETTLE_SECONDS = 0.15
 _TWICE_SECONDS = 1.5
 
+_ON_INCIDENT = {
+    "acknowledge": "acknowledge {code}; 30 min, you become lead if none is",
+    "snooze": "snooze {code}; choose for how long",
+    "tell": "write to the public about {code}; opens the composer",
+    "note": "write an internal note to {code}; opens the composer",
+    "resolve": "resolve {code}; opens the composer",
+}
+"""What actions on an incident are called in the palette."""
+
 
 class ServicesScreen(ListScreen[None]):
     """The list of services between two lines of what matters and a pane about the selected one.
@@ -321,6 +330,22 @@ class ServicesScreen(ListScreen[None]):
 
     # Keys shown
 
+    def action_words(self, action: str, words: str) -> str | None:
+        """Actions on an incident name it, and are not offered where there is none."""
+        incident = self._incident_of(self.lines.selected) or self._urgent()
+        if action in ("acknowledge", "snooze"):
+            incident = self._incident_of(self.lines.selected)
+        if action not in _ON_INCIDENT:
+            return words
+        if not self.can_write or (incident is None and not self.lines.marks):
+            return None
+        if incident is None or self.lines.marks:
+            return words
+        return _ON_INCIDENT[action].format(code=incident.code)
+
+    def _urgent(self) -> IncidentSummary | None:
+        return self._view.urgent if self._view is not None else None
+
     def hints(self) -> Sequence[KeyHint]:
         """What applies to the selected row, most wanted first."""
         if self.size.width < NARROW:
@@ -362,6 +387,11 @@ class ServicesScreen(ListScreen[None]):
         return [*found, KeyHint("space", "mark"), KeyHint("esc", "clear marks")]
 
     # Filter and order
+
+    @property
+    def everything(self) -> int:
+        """All services, folded ones too."""
+        return len(self._view.board.services) if self._view is not None else 0
 
     def filter_for(self, text: str) -> Callable[[Any], bool]:
         """Words, `state:down`, `group:core`, `tag:eu`, `since:<1h`."""
@@ -459,10 +489,11 @@ class ServicesScreen(ListScreen[None]):
         return list(found.values())
 
     def _one(self) -> IncidentSummary | None:
-        found = self._concerned()
-        if not found:
-            self.say("no incident here; i opens one")
-        return found[0] if found else None
+        """The incident to write to: of the selected row, else the one that NOW names."""
+        found = next(iter(self._concerned()), None) or self._urgent()
+        if found is None:
+            self.say("no incident is open; i opens one")
+        return found
 
     def action_acknowledge(self) -> None:
         """Acknowledge; pressed again it only says so."""
@@ -487,8 +518,18 @@ class ServicesScreen(ListScreen[None]):
         self.show_keys()
 
     def _acknowledged(self, code: str, marked: str) -> Callable[[datetime], None]:
+        board = self.board
+        lead = next(
+            (each.lead for each in (board.incidents if board else ()) if each.code == code), None
+        )
+        other = lead if lead and board is not None and lead != board.operator else None
+
         def done(until: datetime) -> None:
-            self.say(f"{marked}{code} is yours until {clock.clock_named(until, self.zone)}")
+            at = clock.clock_named(until, self.zone)
+            if other is not None:
+                self.say(f"{marked}{code} acknowledged until {at}; {other} stays lead")
+            else:
+                self.say(f"{marked}{code} is yours until {at}")
 
         return done
 

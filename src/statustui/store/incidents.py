@@ -176,6 +176,7 @@ def _summary(row: asyncpg.Record, services: tuple[AffectedService, ...]) -> Inci
         snoozed_until=row["snoozed_until"],
         next_update_by=row["next_update_by"],
         told_at=row["told_at"],
+        told_by=row["told_by"],
         services=services,
         cause_service_id=row["cause_service_id"],
         pending=_pending(row),

@@ -80,8 +80,8 @@ class Painter:
         return Strip(self.segments(fit(line, width), ground), width)
 
     def _shown(self, text: str, key: str) -> str:
-        if " dash" in key and not self.palette.has_tints and len(text) >= 4:
-            text = f" {'-' * (len(text) - 2)} "
+        if " dash" in key and not self.palette.has_tints:
+            text = "-" * len(text)
         return self.text(text)
 
 

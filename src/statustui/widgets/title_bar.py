@@ -23,7 +23,11 @@ def title_line(left: Line, right: Line, width: int) -> Line:
     tag = width_of(right)
     head = cut_line(left, max(0, width - 2 - (tag + 1 if tag else 0)))
     gap = width - 2 - width_of(head) - tag
-    parts = [(" ", "text"), *head, (" " * gap, "faint dash"), *right, (" ", "text")]
+    # Only the middle may become dashes, and it has a style of its own all the same: two bars that
+    # differ in their gaps differ in their cells.
+    filling = [(" ", "text"), (" " * (gap - 2), "faint dash"), (" ", "text")]
+    parts = [(" ", "text"), *head, *(filling if gap >= 4 else [(" " * gap, "text")]), *right]
+    parts.append((" ", "text"))
     return tuple((text, key if "on:" in key else f"{key} on:panel") for text, key in parts if text)
 
 

@@ -32,13 +32,17 @@ SELECT i.id, i.code, i.title, coalesce(i.internal_title, '') AS internal_title, 
        i.acknowledged_by, i.acknowledged_at, i.acknowledged_until,
        CASE WHEN i.snoozed_until > now() THEN i.snoozed_until END AS snoozed_until,
        i.next_update_by, i.cause_service_id,
-       (SELECT max(u.created_at) FROM incident_updates u
-        WHERE u.incident_id = i.id AND u.is_public AND u.author IS NOT NULL) AS told_at,
+       told.created_at AS told_at, told.author AS told_by,
        p.id AS pending_id, p.author AS pending_author, p.status AS pending_status,
        p.message AS pending_message, p.public_at, p.notify_at, p.created_at AS pending_created_at
 FROM incidents i
 LEFT JOIN pending_posts p ON p.incident_id = i.id AND p.is_public AND p.applied_at IS NULL
     AND p.taken_back_at IS NULL AND p.refused_at IS NULL
+LEFT JOIN LATERAL (
+    SELECT u.created_at, u.author FROM incident_updates u
+    WHERE u.incident_id = i.id AND u.is_public
+    ORDER BY u.created_at DESC, u.id DESC LIMIT 1
+) told ON true
 WHERE i.org_id = $1 AND i.id = ANY ($2::uuid[]) AND i.deleted_at IS NULL
 ORDER BY array_position($2::uuid[], i.id)
 
