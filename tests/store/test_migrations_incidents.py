@@ -378,7 +378,8 @@ async def test_acknowledging_twice_only_says_so(tenants: Tenants) -> None:
     first = await member.fetchrow(sql, incident)
     assert first["lead"] == first["acknowledged_by"] == tenants.people["member"]
     lasts = first["acknowledged_until"] - first["acknowledged_at"]
-    assert timedelta(minutes=29) < lasts <= timedelta(minutes=30)
+    # The database reads its clock for each of the two.
+    assert abs(lasts - timedelta(minutes=30)) < timedelta(seconds=1)
     assert dict(await owner.fetchrow(sql, incident)) == dict(first)
     events = "SELECT count(*) FROM incident_updates WHERE kind = 'event' AND incident_id = $1"
     assert await owner.fetchval(events, incident) == 1
