@@ -95,6 +95,22 @@ def test_the_first_failure_of_a_row_leaves_evidence_with_the_last_good_look() ->
     assert time_of(second.memory.last_good) == _NOON
 
 
+def test_a_slow_look_is_no_measure_of_what_is_good() -> None:
+    slow = replace(_MONITOR, spec=replace(_MONITOR.spec, degraded_after_ms=100))
+    memory = _look(Memory(), 0).memory
+    for second in (60, 120):
+        at = _NOON + timedelta(seconds=second)
+        seen = replace(_GOOD, started_at=at, duration_ms=468.0, phases=Phases(first_byte_ms=466.0))
+        memory = decide(
+            slow, memory, seen, Due(at, at, is_extra=False), in_maintenance=False
+        ).memory
+    assert memory.verdict.state is MonitorState.DEGRADED
+    assert memory.last_status is CheckStatus.DEGRADED
+    assert phases_of(memory.last_look) == Phases(first_byte_ms=466.0)
+    assert phases_of(memory.last_good) == _GOOD.phases
+    assert (time_of(memory.last_good), memory.verdict.last_good_at) == (_NOON, _NOON)
+
+
 def test_an_extra_look_is_no_slot_and_nobody_looking_neither() -> None:
     decision = _look(Memory(), 0, extra=True)
     assert decision.memory.last_slot_at is None

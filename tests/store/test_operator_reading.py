@@ -70,6 +70,75 @@ async def test_the_board_shows_a_cause_above_its_effects(house: House) -> None:
     assert board.pages[0].service_ids is None
 
 
+async def test_the_reason_is_that_of_the_last_look(house: House) -> None:
+    # What was said when the state began, and what the look after it saw.
+    now = datetime.now(UTC)
+    await house.see(
+        "API", "degraded", since=now - timedelta(hours=3), reason="took 468 ms, limit 200 ms"
+    )
+    key = await house.key("API")
+    last = {"last_status": "degraded", "last_reason": "took 632 ms, limit 200 ms"}
+    await house.admin.execute(
+        "UPDATE monitor_state SET last_status = $2, last_reason = $3, last_checked_at = $4"
+        " WHERE monitor = $1",
+        key,
+        *last.values(),
+        now - timedelta(seconds=3),
+    )
+    api = await house.store.find_service(house.org, "API")
+    assert api.reason == "took 632 ms, limit 200 ms"
+    assert api.last_looked_at == now - timedelta(seconds=3)
+    assert (api.monitor_state, api.error_kind) == (MonitorState.DEGRADED, None)
+    # A resumed monitor has a state without a reason: its last look still tells.
+    await house.admin.execute("UPDATE monitor_status SET reason = NULL WHERE monitor = $1", key)
+    api = await house.store.find_service(house.org, "API")
+    assert api.reason == "took 632 ms, limit 200 ms"
+    # One good look is no recovery yet: the state's own reason, and how far the way back is.
+    await house.admin.execute(
+        "UPDATE monitor_status SET reason = 'took 468 ms, limit 200 ms' WHERE monitor = $1", key
+    )
+    await house.admin.execute(
+        """UPDATE monitor_state SET last_status = 'success', last_reason = NULL,
+               last_checked_at = $2, extra = '{"good": 1}' WHERE monitor = $1""",
+        key,
+        now,
+    )
+    api = await house.store.find_service(house.org, "API")
+    assert (api.reason, api.successes) == ("took 468 ms, limit 200 ms", 1)
+    assert api.last_looked_at == now
+
+
+async def test_failed_looks_are_told_before_the_verdict(house: House) -> None:
+    now = datetime.now(UTC)
+    spec = await house.store.load_monitor_spec(house.org, house.monitors["API"])
+    house.monitors["second"] = await house.store.add_monitor(
+        house.org, house.services["API"], replace(spec, name="second")
+    )
+    await house.see("API", "up", last_checked_at=now - timedelta(seconds=35))
+    await house.see(
+        "second",
+        "up",
+        last_checked_at=now - timedelta(seconds=5),
+        last_status="failure",
+        consecutive_failures=2,
+    )
+    await house.admin.execute(
+        """UPDATE monitor_state SET last_reason = 'connection refused', last_error_kind = 'refused'
+           WHERE monitor = $1""",
+        await house.key("second"),
+    )
+    api = await house.store.find_service(house.org, "API")
+    assert api.status is ServiceStatus.OPERATIONAL
+    assert (api.monitor_state, api.reason_monitor) == (MonitorState.UP, "second")
+    assert (api.reason, api.error_kind) == ("connection refused", ErrorKind.REFUSED)
+    assert (api.failures, api.threshold) == (2, spec.failure_threshold)
+    assert api.last_looked_at == now - timedelta(seconds=5)
+    # The look that is good again takes it all back.
+    await house.see("second", "up", consecutive_failures=0)
+    api = await house.store.find_service(house.org, "API")
+    assert (api.failures, api.reason, api.error_kind) == (0, "", None)
+
+
 async def test_the_board_counts_what_is_silenced_once_each(house: House) -> None:
     now = datetime.now(UTC)
     await house.store.pause_monitor(house.org, house.monitors["API"], now + timedelta(hours=1))

@@ -12,7 +12,7 @@ from statustui.demo.targets import HOST
 from statustui.demo.world import DemoMonitor
 from statustui.domain.evidence import describe
 from statustui.domain.observation import Observation, Phases
-from statustui.domain.status import ErrorKind, MonitorState
+from statustui.domain.status import CheckStatus, ErrorKind, MonitorState
 from statustui.domain.verdict import Transition
 from statustui.store.history import (
     CheckRecord,
@@ -172,7 +172,9 @@ def _state_record(
     scene: Scene, monitor: DemoMonitor, key: int, past: MonitorPast
 ) -> MonitorStateRecord:
     last = past.looks[-1]
-    good = [look for look in past.looks[-500:] if look.recorded.status.succeeded]
+    recorded = past.looks[-500:]
+    good = [look for look in recorded if look.recorded.status is CheckStatus.SUCCESS]
+    last_good = _observation(scene, monitor, good[-1]) if good else None
     check = last.recorded
     return MonitorStateRecord(
         monitor=key,
@@ -181,16 +183,18 @@ def _state_record(
         state=str(past.state.state),
         state_since=past.state.since or scene.begun,
         consecutive_failures=0,
-        consecutive_successes=len(good),
-        last_good_at=good[-1].recorded.checked_at,
+        consecutive_successes=sum(look.recorded.status.succeeded for look in recorded),
+        last_good_at=last_good.started_at if last_good else None,
         last_checked_at=check.checked_at,
         last_slot_at=check.slot_at,
         last_status=str(check.status),
+        last_error_kind=str(last.result.error_kind) if last.result.error_kind else None,
+        last_reason=last.result.reason or None,
         last_duration_ms=check.duration_ms,
         recent=past.strip,
         recent_until=past.strip_until,
         last_look=json.dumps(describe(_observation(scene, monitor, last), in_full=False)),
-        last_good=json.dumps(describe(_observation(scene, monitor, good[-1]), in_full=False)),
+        last_good=json.dumps(describe(last_good, in_full=False) if last_good else {}),
     )
 
 

@@ -57,7 +57,8 @@ class Memory:
     Attributes:
         last_slot_at: the newest slot that had its look.
         recent, recent_until: the strip of the last hour.
-        last_look: detail of the last look; last_good: of the last one that succeeded.
+        last_look: detail of the last look; last_good: of the last one that was wholly good, not
+            degraded.
     """
 
     verdict: VerdictState = field(default_factory=VerdictState)
@@ -160,7 +161,8 @@ def decide(
         recent=strip,
         recent_until=strip_until,
         last_look=detail,
-        last_good=detail if result.status.succeeded else memory.last_good,
+        # A slow look is no measure of what is normal, however long it has been like that.
+        last_good=detail if result.status is CheckStatus.SUCCESS else memory.last_good,
     )
     check = CheckRow(
         checked_at=at,

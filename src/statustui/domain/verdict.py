@@ -73,7 +73,7 @@ class VerdictState:
         unknowns: looks in a row that nobody could have.
         first_failure_at, first_success_at, first_imperfect_at, first_good_at, first_unknown_at:
             when each of these rows began; None when the row is empty.
-        last_good_at: the newest look that succeeded.
+        last_good_at: the newest look that was wholly good, not degraded.
         flips: when the state changed within the last ten intervals.
     """
 
@@ -333,7 +333,7 @@ def _count(state: VerdictState, status: CheckStatus, at: datetime) -> VerdictSta
         first_imperfect_at=None if good else (state.first_imperfect_at or at),
         first_good_at=(state.first_good_at or at) if good else None,
         first_unknown_at=None,
-        last_good_at=at if up else state.last_good_at,
+        last_good_at=at if good else state.last_good_at,
     )
 
 

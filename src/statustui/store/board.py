@@ -16,7 +16,7 @@ import asyncpg
 from statustui.domain import recent
 from statustui.domain.causes import find_causes
 from statustui.domain.readmodels import Board, IncidentSummary, ServiceRow
-from statustui.domain.status import ErrorKind, MonitorState, ServiceStatus
+from statustui.domain.status import CheckStatus, ErrorKind, MonitorState, ServiceStatus
 from statustui.store import incidents, maintenance, organizations, queries
 from statustui.store.connection import Pool, PoolConnection, transaction
 
@@ -25,7 +25,10 @@ _SQL = queries.load("board")
 _STATUS = {str(status): status for status in ServiceStatus}
 _STATE = {str(state): state for state in MonitorState}
 _STATE_RANK = {str(state): rank for rank, state in enumerate(MonitorState)}
-_PAUSED = MonitorState.PAUSED
+_NO_RANK = (len(MonitorState), False)
+_PAUSED = str(MonitorState.PAUSED)
+_UP = str(MonitorState.UP)
+_SUCCESS = str(CheckStatus.SUCCESS)
 # Values are made of this many rows at a time: in between, a key that was pressed is answered.
 _BREATH = 200
 
@@ -47,6 +50,9 @@ class Said:
     flips: int = 0
     regions_down: int = 0
     regions_looked: int = 0
+    failures: int = 0
+    threshold: int = 0
+    successes: int = 0
     looked_at: datetime | None = None
     strip: Strip = (b"", None)
     tags: list[str] = field(default_factory=list)
@@ -153,46 +159,85 @@ def put_together(rows: Iterable[asyncpg.Record]) -> Said:
     """What the rows of `load_states` for one service say together."""
     said = Said()
     strips: list[Strip] = []
-    rank = len(_STATE_RANK)
-    for _, regions in groupby(rows, itemgetter("monitor")):
+    worst: list[asyncpg.Record] = []
+    rank = _NO_RANK
+    for _, group in groupby(rows, itemgetter("monitor")):
+        regions = list(group)
+        row = regions[0]
         said.monitors += 1
-        worst = False
-        for first, row in enumerate(regions):
-            if first == 0:
-                paused = row["is_paused"]
-                if row["tags"]:
-                    said.tags.extend(tag for tag in row["tags"] if tag not in said.tags)
-                if paused:
-                    said.paused += 1
-                    until = row["paused_until"]
-                    if until and (said.paused_until is None or until > said.paused_until):
-                        said.paused_until = until
-                else:
-                    state = row["state"] or "unknown"
-                    worst = _STATE_RANK[state] < rank and state != _PAUSED
-                    if worst:
-                        rank = _STATE_RANK[state]
-                        _take_worst(said, row, state)
-            if row["recent_until"] is not None:
-                strips.append((row["recent"], row["recent_until"]))
-                checked = row["last_checked_at"]
-                if checked and (said.looked_at is None or checked > said.looked_at):
-                    said.looked_at = checked
-            if worst and row["region_state"] is not None:
-                said.regions_looked += row["region_state"] != "unknown"
-                said.regions_down += row["region_state"] == "down"
-                said.flips = max(said.flips, row["flips"])
+        if row["tags"]:
+            said.tags.extend(tag for tag in row["tags"] if tag not in said.tags)
+        if row["is_paused"]:
+            said.paused += 1
+            until = row["paused_until"]
+            if until and (said.paused_until is None or until > said.paused_until):
+                said.paused_until = until
+        else:
+            found = _rank(row["state"] or "unknown", regions)
+            if found < rank and row["state"] != _PAUSED:
+                rank, worst = found, regions
+        for region in regions:
+            if region["recent_until"] is not None:
+                strips.append((region["recent"], region["recent_until"]))
+            said.looked_at = _newer(said.looked_at, region["last_checked_at"])
+    if worst:
+        _take_worst(said, worst)
     said.strip = strips[0] if len(strips) == 1 else _combine(tuple(strips))
     return said
 
 
-def _take_worst(said: Said, row: asyncpg.Record, state: str) -> None:
-    said.state = state
+def _rank(state: str, regions: Sequence[asyncpg.Record]) -> tuple[int, bool]:
+    """How bad a monitor is, least for the worst; of two alike, the one whose last looks failed."""
+    return _STATE_RANK[state], not any(row["failures"] for row in regions)
+
+
+def _newer(known: datetime | None, other: datetime | None) -> datetime | None:
+    return other if known is None or (other is not None and other > known) else known
+
+
+def _take_worst(said: Said, regions: Sequence[asyncpg.Record]) -> None:
+    row = regions[0]
+    said.state = row["state"] or "unknown"
     said.monitor = row["name"]
+    said.limit_ms = row["degraded_after_ms"]
+    said.threshold = row["failure_threshold"]
     said.error_kind = ErrorKind(row["error_kind"]) if row["error_kind"] else None
     said.reason = row["reason"] or ""
-    said.limit_ms = row["degraded_after_ms"]
-    said.regions_down = said.regions_looked = said.flips = 0
+    is_up = said.state == _UP
+    telling: asyncpg.Record | None = None
+    looked_at: datetime | None = None
+    for region in regions:
+        if region["region_state"] is None:
+            continue
+        said.regions_looked += region["region_state"] != "unknown"
+        said.regions_down += region["region_state"] == "down"
+        said.flips = max(said.flips, region["flips"])
+        said.failures = max(said.failures, region["failures"])
+        if not is_up:
+            said.successes = max(said.successes, region["successes"])
+            looked_at = _newer(looked_at, region["last_checked_at"])
+        if _tells(region, is_up) and (telling is None or _telling(region) > _telling(telling)):
+            telling = region
+    if telling is not None:
+        # What was said when the state began is old by now; the last look says what is.
+        kind = telling["last_error_kind"]
+        said.error_kind = ErrorKind(kind) if kind else None
+        said.reason = telling["last_reason"] or said.reason
+        said.successes = 0
+        looked_at = telling["last_checked_at"]
+    if looked_at is not None:
+        said.looked_at = looked_at
+
+
+def _tells(region: asyncpg.Record, is_up: bool) -> bool:
+    """Whether the last look of a region says why; one slow look of one that is up does not yet."""
+    status = region["last_status"]
+    return status is not None and status != _SUCCESS and (not is_up or region["failures"] > 0)
+
+
+def _telling(region: asyncpg.Record) -> tuple[bool, datetime]:
+    """Orders regions by how much their last look tells: those that failed, then the newest."""
+    return region["failures"] > 0, region["last_checked_at"]
 
 
 @lru_cache(maxsize=16_384)
@@ -243,6 +288,9 @@ def _service(
         last_looked_at=said.looked_at,
         in_maintenance=in_maintenance,
         tags=tuple(said.tags),
+        failures=said.failures,
+        threshold=said.threshold,
+        successes=said.successes,
     )
 
 

@@ -121,6 +121,8 @@ class MonitorStateRecord(NamedTuple):
     last_checked_at: datetime
     last_slot_at: datetime
     last_status: str
+    last_error_kind: str | None
+    last_reason: str | None
     last_duration_ms: float
     recent: bytes
     recent_until: datetime | None

@@ -19,12 +19,15 @@ ORDER BY d.service_id, s.display_order, s.name
 
 -- name: load_states
 -- One row for each monitor and region; a monitor that never looked has one without a region.
-SELECT m.service_id, m.key AS monitor, m.name, m.degraded_after_ms, m.tags,
+SELECT m.service_id, m.key AS monitor, m.name, m.degraded_after_ms, m.tags, m.failure_threshold,
        NOT m.is_active OR coalesce(m.paused_until > now(), false) AS is_paused,
        CASE WHEN m.is_active THEN m.paused_until END AS paused_until,
        ms.state, ms.error_kind, ms.reason,
        x.state AS region_state, x.last_checked_at, cardinality(x.flips) AS flips,
-       x.recent, x.recent_until
+       x.recent, x.recent_until, x.last_status, x.last_error_kind, x.last_reason,
+       x.consecutive_failures AS failures,
+       CASE WHEN x.state = 'degraded' THEN coalesce((x.extra ->> 'good')::int, 0)
+            ELSE x.consecutive_successes END AS successes
 FROM monitors m
 LEFT JOIN monitor_status ms ON ms.monitor = m.key
 LEFT JOIN monitor_state x ON x.monitor = m.key
