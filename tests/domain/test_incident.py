@@ -390,3 +390,13 @@ def test_a_title_tells_partly_from_wholly_in_the_order_of_the_list() -> None:
 )
 def test_spoken_duration(seconds: float, words: str) -> None:
     assert spoken_duration(timedelta(seconds=seconds)) == words
+
+
+def test_what_is_left_of_an_incident_decides_and_hidden_names_stay_hidden() -> None:
+    hidden = _service(1, "Database", is_visible=False)
+    removed = _service(2, "API", checked=False, watched=False)
+    (move,) = reconcile(_situation(hidden, removed, incidents=(_incident(1, 2),)), _at(500))
+    assert isinstance(move, MoveIncident)
+    assert move.status is not IncidentStatus.INVESTIGATING
+    assert "API" in move.message
+    assert "Database" not in move.message

@@ -324,6 +324,33 @@ async def test_a_pause_is_no_recovery_and_a_resumed_monitor_is_unknown(story: St
     assert memory.verdict.failures == 0
 
 
+@pytest.mark.parametrize("table", ["monitors", "services"])
+@pytest.mark.parametrize("touched", [False, True], ids=["untouched", "touched"])
+async def test_what_is_no_longer_checked_stays_open_for_nobody(
+    story: Story, table: str, touched: bool
+) -> None:
+    service = await story.service("API")
+    key = await story.monitor(service)
+    await story.look(key, refused(_now() - timedelta(seconds=10)))
+    if touched:
+        await story.admin.execute(
+            "UPDATE statustui.incidents SET touched_at = now(), touched_by = 'ada'"
+        )
+    await story.admin.execute(f"UPDATE statustui.{table} SET deleted_at = now()")
+    await story.store.settle(story.lease, _now(), organizations=None)
+    await story.store.tick(story.lease, _now())
+    (incident,) = await story.incidents()
+    assert incident["status"] == ("investigating" if touched else "resolved")
+    if not touched:
+        said = (await story.updates(incident["id"]))[-1]
+        named = "API" if table == "monitors" else "What was affected"
+        assert said["message"] == (
+            f"{named} is no longer checked automatically. We close this incident."
+        )
+    await story.store.tick(story.lease, _now())
+    assert len(await story.updates(incident["id"])) == (1 if touched else 2)
+
+
 async def test_who_lost_the_lease_decides_nothing_but_records_what_it_saw(story: Story) -> None:
     service = await story.service("API")
     key = await story.monitor(service)

@@ -19,11 +19,13 @@ down need no rules of their own. The rules:
   open for it, its mode is `off`, it is inside a maintenance window, it is pinned to a status that
   is no outage, or an incident of it was closed by somebody who knew of this outage.
 - When something it depends on is out and has an open incident, it joins that incident. The cause
-  goes into the internal title; the public title names the visible services alone, what is out in part
-  apart from what is out in full.
+  goes into the internal title; the public title names the visible services alone, what is out in
+  part apart from what is out in full.
 - When nothing in the incident is out any more and all of it is looked at, the incident goes to
   `monitoring`; it resolves when that has lasted for the watching time. What is out again before
   that takes it back to `investigating`.
+- When nothing in the incident is checked any more, because its monitors or services were removed,
+  it resolves and says so. A pause is no removal.
 - Once a person has posted or edited, the resolving is theirs.
 """
 
@@ -142,6 +144,7 @@ class ServiceFacts:
         say: what its monitors say, None when nothing was ever said.
         say_since: since which look; said_at: when that was recorded.
         watched: whether at least one of its monitors looks and knows.
+        checked: whether it has a monitor at all, be it paused.
         failing: whether a monitor's last look failed, confirmed or not.
         pinned: the manual status; in_window: whether a window with auto-update runs.
         depends_on: what it needs directly.
@@ -159,6 +162,7 @@ class ServiceFacts:
     say_since: datetime | None = None
     said_at: datetime | None = None
     watched: bool = True
+    checked: bool = True
     failing: bool = False
     pinned: ServiceStatus | None = None
     in_window: bool = False
@@ -266,7 +270,7 @@ def _concerned(situation: Situation, incident: IncidentFacts) -> list[ServiceFac
 
 def _recovered_at(situation: Situation, incident: IncidentFacts) -> datetime | None:
     """Since when everything in an incident is well, None when it is not or nobody can tell."""
-    services = _concerned(situation, incident)
+    services = [each for each in _concerned(situation, incident) if each.checked]
     since = [service.say_since for service in services if service.say_since is not None]
     for service in services:
         if service.say is not ServiceStatus.OPERATIONAL or not service.watched:
@@ -275,7 +279,10 @@ def _recovered_at(situation: Situation, incident: IncidentFacts) -> datetime | N
 
 
 def _move(situation: Situation, incident: IncidentFacts, at: datetime) -> MoveIncident | None:
-    services = _concerned(situation, incident)
+    members = _concerned(situation, incident)
+    services = [service for service in members if service.checked]
+    if not services:
+        return _abandoned(incident, members)
     out = [service for service in services if service.is_out and not service.in_window]
     if out:
         if incident.status is not IncidentStatus.MONITORING:
@@ -289,7 +296,7 @@ def _move(situation: Situation, incident: IncidentFacts, at: datetime) -> MoveIn
     recovered = _recovered_at(situation, incident)
     if recovered is None or any(service.failing for service in services):
         return None
-    names = _names(_shown(services))
+    names = _names(_shown(members))
     if incident.touched:
         if incident.status is IncidentStatus.MONITORING:
             return None
@@ -307,6 +314,20 @@ def _move(situation: Situation, incident: IncidentFacts, at: datetime) -> MoveIn
     if incident.status is IncidentStatus.MONITORING:
         return None
     return _monitoring(incident, names)
+
+
+def _abandoned(incident: IncidentFacts, members: list[ServiceFacts]) -> MoveIncident | None:
+    """Ends an incident whose services, or all checks of them, were removed: nothing else would."""
+    if incident.touched:
+        return None
+    visible = [service.name for service in members if service.is_visible]
+    what = _names(visible) if visible else "What was affected"
+    verb = "are" if len(visible) > 1 else "is"
+    return MoveIncident(
+        incident.id,
+        IncidentStatus.RESOLVED,
+        f"{what} {verb} no longer checked automatically. We close this incident.",
+    )
 
 
 def _monitoring(incident: IncidentFacts, names: str) -> MoveIncident:

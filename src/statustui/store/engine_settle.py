@@ -180,6 +180,7 @@ async def _load_situations(connection: PoolConnection, services: list[UUID]) -> 
             say_since=row["say_since"],
             said_at=row["said_at"],
             watched=row["watched"],
+            checked=row["checked"],
             failing=row["failing"],
             pinned=ServiceStatus(row["pinned_status"]) if row["pinned_status"] else None,
             in_window=row["in_window"],
@@ -203,8 +204,11 @@ async def _load_situations(connection: PoolConnection, services: list[UUID]) -> 
             )
         )
     return [
-        Situation(watch_seconds[org_id], facts[org_id], tuple(incidents.get(org_id, ())))
-        for org_id in sorted(facts)
+        # Of an incident whose services were all deleted there are no services to read.
+        Situation(
+            watch_seconds.get(org_id, 0), facts.get(org_id, {}), tuple(incidents.get(org_id, ()))
+        )
+        for org_id in sorted(facts.keys() | incidents.keys())
     ]
 
 

@@ -81,7 +81,7 @@ SELECT s.id, s.org_id, o.recovery_watch_seconds, s.name, s.display_order, s.is_v
            AS in_window,
        ARRAY(SELECT d.depends_on_id FROM service_dependencies d WHERE d.service_id = s.id
              ORDER BY d.depends_on_id) AS depends_on,
-       looks.watched, looks.failing, worst.error_kind, worst.reason,
+       looks.watched, looks.checked, looks.failing, worst.error_kind, worst.reason,
        (SELECT max(coalesce(i.deleted_at, i.resolved_at))
         FROM incident_services x JOIN incidents i ON i.id = x.incident_id
         WHERE x.service_id = s.id
@@ -95,6 +95,7 @@ JOIN organizations o ON o.org_id = s.org_id
 LEFT JOIN service_monitor_status t ON t.service_id = s.id
 CROSS JOIN LATERAL (
     SELECT coalesce(bool_or(u.state NOT IN ('unknown', 'paused')), false) AS watched,
+           count(*) > 0 AS checked,
            coalesce(bool_or(u.state <> 'paused' AND r.consecutive_failures > 0), false) AS failing
     FROM monitors m
     LEFT JOIN monitor_status u ON u.monitor = m.key
@@ -153,6 +154,15 @@ HAVING bool_and(coalesce(t.status = 'operational', false))
             THEN i.status <> 'monitoring' AND i.touched_at < max(t.updated_at)
             ELSE i.status <> 'monitoring' OR max(t.since) <= clock_timestamp()
                  - make_interval(secs => o.recovery_watch_seconds) END
+UNION ALL
+-- And those of which every service was deleted.
+SELECT min(x.service_id::text)::uuid
+FROM incidents i
+JOIN incident_services x ON x.incident_id = i.id
+JOIN services s ON s.id = x.service_id
+WHERE i.is_open_auto AND i.touched_at IS NULL
+GROUP BY i.id
+HAVING bool_and(s.deleted_at IS NOT NULL)
 
 -- name: apply_due_posts
 SELECT post_id, incident_id, outcome FROM apply_due_posts()
