@@ -413,14 +413,18 @@ async def test_health() -> None:
         200,
         {"status": "ok", "database": "ok", "engine": "active", "web": "ok"},
     )
-    assert ready.status == 200
+    assert (ready.status, ready.data) == (200, {"status": "ready", "database": "ok"})
     async with serve(
         [samples.small_page()], health=Health(database=False, engine="stopped")
     ) as served:
         ill = await served.get("/healthz")
         assert (ill.status, ill.data["database"]) == (503, "unavailable")
+        not_ready = await served.get("/readyz")
+        assert not_ready.status == 503
+        assert not_ready.data == {"status": "unavailable", "database": "unavailable"}
         served.pages.loaded = False
-        assert (await served.get("/readyz")).status == 503
+        starting = await served.get("/readyz")
+        assert (starting.status, starting.data["status"]) == (503, "starting")
 
 
 async def test_a_page_that_cannot_be_read_yet_says_so() -> None:

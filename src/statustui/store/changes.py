@@ -5,8 +5,10 @@ organization, nothing more. Anyone who can connect may send one, so it carries n
 parsed strictly; who hears it reloads. What cannot be told apart any more (the line was lost, a
 reader fell behind) is said as `Resync`: reload everything.
 
-The connection stands outside every pool, because giving one back ends its LISTEN. A quiet line is
-probed now and then, since a dead peer looks exactly like a quiet one.
+The connection stands outside every pool, because giving one back ends its LISTEN. The line is
+probed every two seconds, since a dead peer, a frozen server and a network that drops packets all
+look exactly like a quiet one, and whoever reads old figures must know it within five seconds. A
+probe asks for a constant: about 100 bytes each way, no table and no lock.
 """
 
 from __future__ import annotations
@@ -51,8 +53,9 @@ KINDS = frozenset(
 """What can change."""
 
 _PAYLOAD = re.compile(r"(\*|[0-9a-f]{32}):([a-z]{1,20})", re.ASCII)
-_KEEPALIVE_SECONDS = 15.0
-_ANSWER_SECONDS = 5.0
+# Together with the second in which a screen ticks, at most 5 s.
+_KEEPALIVE_SECONDS = 2.0
+_ANSWER_SECONDS = 2.0
 _FIRST_PAUSE_SECONDS = 0.1
 _LONGEST_PAUSE_SECONDS = 5.0
 
@@ -151,7 +154,7 @@ class ChangeListener:
     Args:
         target: connects as a role that may connect; hearing announcements needs no right.
         coalesce_seconds: the least time between two bundles for one reader.
-        keepalive_seconds: how long a quiet line is trusted.
+        keepalive_seconds: how long the line is trusted between two probes.
         answer_seconds: how long the answer to a probe may take.
         most: changes that are kept apart for one reader; more become a `Resync`.
     """

@@ -328,9 +328,14 @@ class Routes:
         )
 
     def _readyz(self) -> Answer:
-        ready = self._pages.loaded
+        health = self._health()
+        if not self._pages.loaded:
+            status = "starting"
+        else:
+            status = "ready" if health.database else "unavailable"
         return documents.plain_json(
-            200 if ready else 503, {"status": "ready" if ready else "starting"}
+            200 if status == "ready" else 503,
+            {"status": status, "database": "ok" if health.database else "unavailable"},
         )
 
     def _static(self, request: Request, name: str) -> Answer:
