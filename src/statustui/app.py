@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from statustui.store.operator import OperatorStore
 
 _SHORTEST_GAP_SECONDS = 0.25
+_STEADY_GAP_SECONDS = 0.4
 _LONGEST_GAP_SECONDS = 2.0
 _CHECKS_GAP_SECONDS = 5.0
 _FIGURES_SECONDS = 300.0
@@ -247,6 +248,7 @@ class DashboardApp(App[QuitChoice]):
         failures = 0
         loaded_at = float("-inf")
         gap = 0.0
+        last, streak = float("-inf"), 0
         try:
             while True:
                 await self._wanted.wait()
@@ -281,9 +283,12 @@ class DashboardApp(App[QuitChoice]):
                     self._is_reading = False
                 failures = 0
                 loaded_at = time.monotonic()
-                # A board that takes long to load is loaded less often, so that keys come first.
-                cost = loaded_at - started
-                gap = min(_LONGEST_GAP_SECONDS, max(_SHORTEST_GAP_SECONDS, 5 * cost))
+                # A board that takes long to load is loaded less often, so that keys come first,
+                # and so is one that changes without end: a slow line carries so much and no more.
+                streak = streak + 1 if started - last < 2 * _SHORTEST_GAP_SECONDS else 0
+                last = started
+                least = _STEADY_GAP_SECONDS if streak > 4 else _SHORTEST_GAP_SECONDS
+                gap = min(_LONGEST_GAP_SECONDS, max(least, 5 * (loaded_at - started)))
                 if hearing is None:
                     hearing = asyncio.create_task(self._hear(), name="hear changes")
                     self._opened()

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from statustui.app import DashboardApp, QuitChoice
-from statustui.domain.readmodels import Board
+from statustui.domain.readmodels import Board, ServiceFigures
 from statustui.domain.status import MonitorState, ServiceStatus
 from statustui.settings import TerminalSettings, terminal_facts
 from tests.support import sample_world
@@ -52,11 +52,16 @@ class LiveStore(MemoryStore):
         super().__init__(board)
         self._rows = list(board.services)
         self._random = random.Random(7)
+        self._figures = sample_world.figures(board)
 
     async def load_board(self, org_id: int) -> Board:
         """The board at this moment."""
         self.board = replace(self.board, services=tuple(self._rows), read_at=datetime.now(UTC))
         return self.board
+
+    async def load_figures(self, org_id: int) -> tuple[ServiceFigures, ...]:
+        """The slower figures, made at the start."""
+        return self._figures
 
     def flip(self) -> None:
         """One service breaks or recovers."""

@@ -234,8 +234,8 @@ def _pressing(line: ServiceLine) -> tuple[bool, bool, bool, float]:
     )
 
 
-def _place(service: ServiceRow) -> tuple[int, str, str]:
-    return service.display_order, service.name.casefold(), str(service.id)
+def _place(service: ServiceRow) -> tuple[int, str, UUID]:
+    return service.display_order, service.name.casefold(), service.id
 
 
 def _urgent(

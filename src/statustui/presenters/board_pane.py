@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from statustui import palette
+from statustui.domain.publicmodels import PublicPage
 from statustui.domain.readmodels import (
     IncidentDetail,
     IncidentSummary,
@@ -48,12 +49,29 @@ class PaneSource:
         line: the selected row, None without any.
         incident: the incident whole, None while it is not loaded or there is none.
         now: the service's last looks, None while they are not loaded.
+        page: the first page that concerns the row as the public sees it, None while unknown.
     """
 
     view: BoardView
     line: BoardLine | None
     incident: IncidentDetail | None = None
     now: ServiceNow | None = None
+    page: PublicPage | None = None
+
+
+def page_of(source: PaneSource) -> PublicPage | None:
+    """The first page that shows the selected row, or the first of all, as the public sees it.
+
+    Made from the whole board, so whoever asks should keep it for a while. None without pages.
+    """
+    # What renders pages takes long to import, and no first frame needs it.
+    from statustui.presenters.preview_page import page_now
+
+    pages = source.view.board.pages
+    line = source.line
+    if isinstance(line, ServiceLine):
+        pages = (*_pages(source.view, line.service), *pages)
+    return page_now(source.view.board, pages[0], source.incident) if pages else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,28 +326,17 @@ def _public_words(source: PaneSource, line: ServiceLine, context: CellContext) -
         return ((words, "text"), (f', "{incident.title}"', "muted"))
     if all(each.public_status is ServiceStatus.OPERATIONAL for each in visible):
         return (("sees green", "text"), (", no words", "strong b"))
-    shown = next(
-        (
-            page
-            for page in source.view.board.pages
-            for each in visible
-            if page in _pages(source.view, each)
-        ),
-        None,
-    )
-    if shown is not None and source.now is not None:
-        words = _headline(source, shown, context.at)
+    if source.page is not None:
+        words = _headline(source.page, context.at)
         return ((f'page says "{words}", ', "text"), ("no words", "strong b"))
     return (("sees colour, ", "text"), ("no words", "strong b"))
 
 
-def _headline(source: PaneSource, page: PageInfo, at: datetime) -> str:
+def _headline(page: PublicPage, at: datetime) -> str:
     """The page's own words, without the count behind the colon."""
-    # What renders pages takes long to import, and no first frame needs it.
     from statustui.presenters.page.banner import banner
-    from statustui.presenters.preview_page import page_now
 
-    whole = banner(page_now(source.view.board, page, source.incident), at).headline
+    whole = banner(page, at).headline
     kind, colon, _ = whole.partition(":")
     return kind if colon and kind in {look.sentence for look in palette.LOOKS} else whole
 
@@ -446,17 +453,16 @@ def _lag(span: timedelta) -> str:
 
 
 def _page_now(source: PaneSource, context: CellContext, width: int) -> list[Line]:
-    view = source.view
-    if not view.board.pages or source.now is None:
+    shown = source.page
+    if shown is None:
         return []
-    from statustui.presenters import preview, preview_page
+    from statustui.presenters.preview import page_lines
 
-    page = view.board.pages[0]
-    shown = preview_page.page_now(view.board, page, source.incident)
     line = source.line
     code = line.incident.code if isinstance(line, ServiceLine) and line.incident else ""
-    lines = [each.line for each in preview.page_lines(shown, code, context.at, width)]
-    head = "THE PAGE NOW" if len(view.board.pages) == 1 else f"THE PAGE NOW: {page.name}"
+    lines = [each.line for each in page_lines(shown, code, context.at, width)]
+    only = len(source.view.board.pages) == 1
+    head = "THE PAGE NOW" if only else f"THE PAGE NOW: {shown.name}"
     return [((head, "muted"),), (), *lines]
 
 

@@ -20,8 +20,11 @@ _WORDS = re.compile(r"\S+|\s+")
 
 def cell_width(text: str) -> int:
     """How many columns of a terminal a text takes: 2 for wide characters, 0 for combining ones."""
-    if text.isascii():
-        return len(text)
+    return len(text) if text.isascii() else _width(text)
+
+
+@lru_cache(maxsize=8192)
+def _width(text: str) -> int:
     return sum(_character_width(character) for character in text)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 from statustui import palette
 from statustui.domain import recent
@@ -45,13 +46,22 @@ def hour(
     minutes = recent.MINUTES // cells
     first = recent.minute_of(at)
     end = first + timedelta(minutes=minutes - first.minute % minutes)
+    return _hour(strip, until, end, cells, hue, limit_ms or _DEFAULT_LIMIT_MS)
+
+
+@lru_cache(maxsize=4096)
+def _hour(
+    strip: bytes, until: datetime | None, end: datetime, cells: int, hue: str, limit_ms: int
+) -> Line:
+    # Drawn again and again while a list moves under the cursor, and always the same for minutes.
+    minutes = recent.MINUTES // cells
     moved = recent.move(strip, until, end)
     parts: list[Part] = []
     for cell in range(cells):
         byte = 0
         for each in moved[cell * minutes : (cell + 1) * minutes]:
             byte = recent.merge(byte, each)
-        parts.append(_cell(recent.decode(byte), hue, limit_ms or _DEFAULT_LIMIT_MS))
+        parts.append(_cell(recent.decode(byte), hue, limit_ms))
     return join(parts)
 
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
+from uuid import UUID
 
 from textual import events
 from textual.app import ComposeResult
@@ -14,6 +15,7 @@ from textual.timer import Timer
 
 from statustui import palette
 from statustui.domain.errors import NotFound, StatustuiError
+from statustui.domain.publicmodels import PublicPage
 from statustui.domain.readmodels import IncidentDetail, IncidentSummary, ServiceNow
 from statustui.presenters import board_head, board_pane, clock
 from statustui.presenters.board import (
@@ -45,6 +47,8 @@ from statustui.widgets.title_bar import title_line
 
 _SETTLE_SECONDS = 0.15
 _TWICE_SECONDS = 1.5
+_FEW = 500
+"""Services up to which the page in the pane is made anew with every board."""
 
 _ON_INCIDENT = {
     "acknowledge": "acknowledge {code}; 30 min, you become lead if none is",
@@ -89,6 +93,8 @@ class ServicesScreen(ListScreen[None]):
         self._settling: Timer | None = None
         self._asked = 0
         self._loaded: tuple[object, ...] = ()
+        self._page: PublicPage | None = None
+        self._page_for: UUID | None = None
         self._minute: datetime | None = None
         self._quit_asked = float("-inf")
         self._calm: bool | None = None
@@ -130,6 +136,8 @@ class ServicesScreen(ListScreen[None]):
             return
         self._view = arrange(self.board, self.now())
         self._minute = None
+        if len(self.board.services) <= _FEW:
+            self._make_page()
         self._show_rows()
         self._show_head()
         self._lay_out()
@@ -261,7 +269,18 @@ class ServicesScreen(ListScreen[None]):
             incident = None
         if now is not None and now.service.id != line.service.id:
             now = None
-        return board_pane.PaneSource(view, line, incident, now)
+        page = self._page if now is not None and self._page_for == line.service.id else None
+        return board_pane.PaneSource(view, line, incident, now, page)
+
+    def _make_page(self) -> None:
+        """Make the page as the public sees it for the selected row; costly with many services."""
+        if self._view is None:
+            return
+        source = self._source(self._view)
+        line = source.line
+        if isinstance(line, ServiceLine) and source.now is not None:
+            self._page = board_pane.page_of(source)
+            self._page_for = line.service.id
 
     def on_line_list_selected(self, _: LineList.Selected) -> None:
         """Tell of the row that is selected now; what must be loaded follows when it stays."""
@@ -320,12 +339,14 @@ class ServicesScreen(ListScreen[None]):
     def _took_now(self, now: ServiceNow) -> None:
         self._asked -= 1
         self._now = now
+        self._make_page()
         self._show_pane()
         self.show_keys()
 
     def _took_incident(self, incident: IncidentDetail) -> None:
         self._asked -= 1
         self._incident = incident
+        self._make_page()
         self._show_pane()
 
     # Keys shown

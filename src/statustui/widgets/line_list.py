@@ -356,8 +356,11 @@ class LineList(Widget, Generic[T]):
             return
         width = self.size.width
         for y in range(self.size.height):
-            new = placed([(0, width, self._line(y))], width)
+            line = self._line(y)
             old = self._shown.get(y)
+            if old == line:
+                continue
+            new = placed([(0, width, line)], width)
             if old is None:
                 self.refresh(Region(0, y, width, 1))
                 continue
