@@ -200,16 +200,18 @@ async def test_a_line_that_is_silently_dead_is_noticed(database: Database) -> No
 
 
 async def test_a_frozen_database_is_noticed_within_five_seconds(database: Database) -> None:
-    async with Line(database.parameters()) as line:
-        async with ChangeListener(ConnectionTarget(line.through, "line")) as listener:
-            assert listener.connected
-            line.freeze()
-            begun = asyncio.get_running_loop().time()
-            async with asyncio.timeout(15):
-                while listener.connected:
-                    await asyncio.sleep(0.01)
-            assert asyncio.get_running_loop().time() - begun < 5
-            line.thaw()
+    async with (
+        Line(database.parameters()) as line,
+        ChangeListener(ConnectionTarget(line.through, "line")) as listener,
+    ):
+        assert listener.connected
+        line.freeze()
+        begun = asyncio.get_running_loop().time()
+        async with asyncio.timeout(15):
+            while listener.connected:
+                await asyncio.sleep(0.01)
+        assert asyncio.get_running_loop().time() - begun < 5
+        line.thaw()
 
 
 async def test_entering_does_not_wait_for_a_database_that_is_away(database: Database) -> None:

@@ -8,9 +8,11 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 from statustui.domain.errors import DatabaseUnavailable, StatustuiError
+from statustui.domain.readmodels import PageInfo
+from statustui.domain.status import Visibility
 from statustui.presenters import plain
 from statustui.runtime import logs, registry
 from statustui.runtime.database import (
@@ -114,7 +116,39 @@ async def _dashboard(
             choice = await app.run_async(mouse=settings.terminal.mouse)
         if started.pid is not None and choice is QuitChoice.STOP_WATCH:
             await asyncio.to_thread(_end, settings, started.pid)
+        elif started.pid is not None:
+            _tell(farewell(settings, started.pid, app.board.pages if app.board else ()))
         return 0
+
+
+def farewell(settings: Settings, pid: int, pages: Sequence[PageInfo]) -> str:
+    """What is left running after the dashboard, where its page is and how it is ended.
+
+    Args:
+        settings: all settings.
+        pid: of the watch that was started from here.
+        pages: of the organization that was looked at.
+
+    Returns:
+        One line; empty when that watch has ended meanwhile.
+    """
+    live = registry.live(settings.data_dir, database_place(settings))
+    found = next((item for item in live if item.pid == pid), None)
+    if found is None:
+        return ""
+    public = [page.slug for page in pages if page.visibility is Visibility.PUBLIC]
+    address = f"{found.page}/s/{public[0]}" if public else found.page
+    where = f"page {address}; " if found.page else ""
+    return f"the watch goes on (process {pid}): {where}`statustui serve --stop` ends it"
+
+
+def _tell(line: str) -> None:
+    if not line or not sys.stdout.isatty():
+        return
+    # The terminal may close at this very moment, and then there is nobody to tell.
+    with contextlib.suppress(OSError):
+        sys.stdout.write(line + "\n")
+        sys.stdout.flush()
 
 
 def _end(settings: Settings, pid: int) -> None:
