@@ -77,6 +77,11 @@ _PARSER: Final = _parser()
 _PARAGRAPH = re.compile(r"\s+")
 
 
+def parse(text: str) -> Sequence[Token]:
+    """The message's blocks and what is in them, as the page understands them."""
+    return _PARSER.parse(text)
+
+
 def to_html(text: str) -> str:
     """The message as HTML that is safe to put into a page.
 
@@ -89,7 +94,7 @@ def to_html(text: str) -> str:
 def to_text(text: str) -> str:
     """The message as plain text, one line per paragraph, links spelled out."""
     lines = []
-    for token in _PARSER.parse(text):
+    for token in parse(text):
         if token.type == "inline":
             lines.append(_PARAGRAPH.sub(" ", _inline_text(token.children or [])).strip())
         elif token.type in ("fence", "code_block"):
