@@ -19,7 +19,7 @@ def test_the_board_in_words() -> None:
         "03:14:07Z Acme: 4 outage, 1 degraded, 1 flapping, 1 unknown, 37 up; 1 silenced"
     )
     assert lines[1] == (
-        "Database is outage since 03:10Z; connect to 10.0.0.5:5432 refused; "
+        "Database: outage since 03:10Z; connect to 10.0.0.5:5432 refused; "
         "INC-4F2K, nobody has it; on no page"
     )
     assert "caused by Database" in lines[2]
@@ -44,7 +44,7 @@ def test_nothing_changed_says_nothing_even_when_time_passed() -> None:
 
 def test_each_change_is_one_line() -> None:
     lines = change_lines(CALM, OUTAGE)
-    assert len([line for line in lines if " is outage since " in line]) == 4
+    assert len([line for line in lines if ": outage since " in line]) == 4
     assert "03:14:07Z INC-4F2K Database takes down API, Checkout, Mail: opened, critical" in lines
 
 

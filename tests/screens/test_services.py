@@ -570,3 +570,23 @@ async def test_an_error_of_the_program_reaches_whoever_started_it_and_not_the_sc
             await pilot.pause()
     shown = capsys.readouterr()
     assert "Traceback" not in shown.out + shown.err
+
+
+async def test_esc_never_leaves_the_program() -> None:
+    async with dashboard(MemoryStore(sample_world.outage())) as (app, pilot):
+        await pilot.press("escape", "escape", "escape")
+        await pilot.pause()
+        assert app.is_running
+        assert app.return_value is None
+        await pilot.press("s", "escape")
+        assert said(app) == "problems first again"
+        assert app.screen.query_one(LineList).total == 8
+
+
+async def test_the_footer_offers_only_what_is_left_to_do() -> None:
+    async with dashboard(MemoryStore(sample_world.outage())) as (app, pilot):
+        assert screen_lines(app)[-1].startswith(" a ack")
+        app.screen.query_one(LineList).select(str(service_id("Search")))
+        await settle(app, pilot)
+        # bob has it already.
+        assert screen_lines(app)[-1].startswith(" u tell public")

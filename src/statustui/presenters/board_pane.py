@@ -50,6 +50,7 @@ class PaneSource:
         incident: the incident whole, None while it is not loaded or there is none.
         now: the service's last looks, None while they are not loaded.
         page: the first page that concerns the row as the public sees it, None while unknown.
+        headline: its own first words, empty while unknown.
     """
 
     view: BoardView
@@ -57,6 +58,7 @@ class PaneSource:
     incident: IncidentDetail | None = None
     now: ServiceNow | None = None
     page: PublicPage | None = None
+    headline: str = ""
 
 
 def page_of(source: PaneSource) -> PublicPage | None:
@@ -314,25 +316,27 @@ def _incident_facts(
 def _public_words(source: PaneSource, line: ServiceLine, context: CellContext) -> Line:
     incident = line.incident
     if incident is not None:
+        # Only what is broken can be coloured, and that is little where services are many.
         ids = {each.id for each in incident.services}
-        concerned = [each for each in source.view.board.services if each.id in ids]
+        is_visible = any(each.is_visible for each in incident.services)
+        concerned = [each.service for each in source.view.broken if each.service.id in ids]
     else:
+        is_visible = line.service.is_visible
         concerned = [line.service]
     visible = [each for each in concerned if each.is_visible]
-    if not visible:
+    if not is_visible:
         return (("nothing: it is on no page", "text"),)
     if incident is not None and incident.is_public and incident.told_at is not None:
         words = told_words(incident.told_at, incident.told_by, context.at, context.zone)
         return ((words, "text"), (f', "{incident.title}"', "muted"))
     if all(each.public_status is ServiceStatus.OPERATIONAL for each in visible):
         return (("sees green", "text"), (", no words", "strong b"))
-    if source.page is not None:
-        words = _headline(source.page, context.at)
-        return ((f'page says "{words}", ', "text"), ("no words", "strong b"))
+    if source.headline:
+        return ((f'page says "{source.headline}", ', "text"), ("no words", "strong b"))
     return (("sees colour, ", "text"), ("no words", "strong b"))
 
 
-def _headline(page: PublicPage, at: datetime) -> str:
+def headline_of(page: PublicPage, at: datetime) -> str:
     """The page's own words, without the count behind the colon."""
     from statustui.presenters.page.banner import banner
 

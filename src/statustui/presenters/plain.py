@@ -94,7 +94,7 @@ def _service(line: ServiceLine, board: Board) -> str:
     service = line.service
     at = board.read_at
     since = clock.moment(service.status_since, at, UTC)
-    parts = [f"{service.name} is {_said(line.look.word)} since {since}Z"]
+    parts = [f"{service.name}: {_said(line.look.word)} since {since}Z"]
     reason = service.reason or why(service, line.cause_name, at, UTC).long
     if reason:
         parts.append(reason)

@@ -90,6 +90,9 @@ class ListScreen(BaseScreen[R]):
                 f"/ {cut(self._filter_text, 24)}", f"{lines.matching} of {self.everything}"
             )
             found = (on, KeyHint("esc", "clears it"), *found)
+        elif self.lines.sort_name:
+            on = KeyHint(f"by {self.lines.sort_name}", "")
+            found = (on, KeyHint("s", "next order"), KeyHint("esc", "usual order"), *found)
         for footer in self.query(FooterKeys):
             footer.show(found, self.always())
 

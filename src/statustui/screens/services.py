@@ -70,6 +70,8 @@ class ServicesScreen(ListScreen[None]):
     TITLE_OF_KEYS = "Services"
 
     BINDINGS: ClassVar[list[BindingType]] = [
+        # Pressed in haste, and torn out of sequences on bad lines: esc must not end the program.
+        Binding("escape", "nothing_behind", "filter, marks and order away", id="clear"),
         Binding("exclamation_mark", "next_problem", "next problem", id="next_problem"),
         Binding("a", "acknowledge", "acknowledge for 30 minutes; you become lead if none is",
                 id="acknowledge"),
@@ -95,6 +97,7 @@ class ServicesScreen(ListScreen[None]):
         self._loaded: tuple[object, ...] = ()
         self._page: PublicPage | None = None
         self._page_for: UUID | None = None
+        self._headline = ""
         self._minute: datetime | None = None
         self._quit_asked = float("-inf")
         self._calm: bool | None = None
@@ -269,8 +272,9 @@ class ServicesScreen(ListScreen[None]):
             incident = None
         if now is not None and now.service.id != line.service.id:
             now = None
-        page = self._page if now is not None and self._page_for == line.service.id else None
-        return board_pane.PaneSource(view, line, incident, now, page)
+        if now is None or self._page_for != line.service.id:
+            return board_pane.PaneSource(view, line, incident, now)
+        return board_pane.PaneSource(view, line, incident, now, self._page, self._headline)
 
     def _make_page(self) -> None:
         """Make the page as the public sees it for the selected row; costly with many services."""
@@ -281,6 +285,8 @@ class ServicesScreen(ListScreen[None]):
         if isinstance(line, ServiceLine) and source.now is not None:
             self._page = board_pane.page_of(source)
             self._page_for = line.service.id
+            page = self._page
+            self._headline = board_pane.headline_of(page, self.now()) if page is not None else ""
 
     def on_line_list_selected(self, _: LineList.Selected) -> None:
         """Tell of the row that is selected now; what must be loaded follows when it stays."""
@@ -377,7 +383,10 @@ class ServicesScreen(ListScreen[None]):
         line = self.lines.selected
         incident = self._incident_of(line)
         if incident is not None and self.can_write:
-            found += [KeyHint("a", "ack"), KeyHint("u", "tell public"), KeyHint("w", "note")]
+            taken = incident.acknowledged_until
+            if taken is None or taken <= self.now():
+                found.append(KeyHint("a", "ack"))
+            found += [KeyHint("u", "tell public"), KeyHint("w", "note")]
         if self._runbook():
             found.append(KeyHint("b", "runbook"))
         found.append(KeyHint("enter", "list all" if isinstance(line, GroupLine) else "open"))
@@ -474,12 +483,18 @@ class ServicesScreen(ListScreen[None]):
             if self.lines.sort_name:
                 self.lines.set_sort(None)
                 self._show_rows()
+                self.say("problems first again")
                 return
             if self._is_expanded:
                 self._is_expanded = False
                 self._show_rows()
                 return
         super().action_back()
+
+    def action_nothing_behind(self) -> None:
+        """`esc` takes filter, marks, order and unfolding away, and never leaves the program."""
+        if self.filter_text or self.lines.marks or self.lines.sort_name or self._is_expanded:
+            self.action_back()
 
     def go_back(self) -> None:
         """There is nothing behind the first screen: pressed twice it is left."""

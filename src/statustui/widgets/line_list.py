@@ -349,13 +349,19 @@ class LineList(Widget, Generic[T]):
             return line
         return tuple((text, key if "on:" in key else f"{key} on:{ground}") for text, key in line)
 
-    def _repaint(self) -> None:
-        """Compare what is on the screen with what belongs there, and refresh the difference."""
+    def _repaint(self, only: set[int] | None = None) -> None:
+        """Compare what is on the screen with what belongs there, and refresh the difference.
+
+        Args:
+            only: the lines that can differ, None for all.
+        """
         if not self._shown:
             self.refresh()
             return
         width = self.size.width
         for y in range(self.size.height):
+            if only is not None and y not in only:
+                continue
             line = self._line(y)
             old = self._shown.get(y)
             if old == line:
@@ -403,9 +409,14 @@ class LineList(Widget, Generic[T]):
             self.post_message(self.Selected(self, key))
 
     def _move_to(self, place: int) -> None:
+        before, top = self._places.get(self._selected), self._top
         self._select(self._rows[place].key)
         self._keep_in_view()
-        self._repaint()
+        if self._top != top:
+            self._repaint()
+            return
+        first = 1 if self.has_heading else 0
+        self._repaint({at - top + first for at in (before, place) if at is not None})
 
     def _keep_in_view(self) -> None:
         count, height = len(self._rows), self._body_height()
