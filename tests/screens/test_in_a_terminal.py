@@ -90,6 +90,12 @@ def test_keys_leave_it_too(terminal: PseudoTerminal) -> None:
 def test_after_being_stopped_it_paints_everything_again(terminal: PseudoTerminal) -> None:
     terminal.type(b"\x1a")
     terminal.wait_for(lambda _: restored(terminal), seconds=5)
+    # It gives the terminal back before it stops; a shell continues it only once it has stopped.
+    stat = Path(f"/proc/{terminal.process.pid}/stat")
+    deadline = time.monotonic() + 10
+    while stat.read_text().rpartition(")")[2].split()[0] != "T":
+        assert time.monotonic() < deadline, "it does not stop"
+        time.sleep(0.01)
     before = terminal.size
     terminal.process.send_signal(signal.SIGCONT)
     terminal.shows("SERVICE", since=before)
