@@ -95,6 +95,7 @@ def test_one_line_of_it() -> None:
     st.integers(2, 40),
 )
 @example("> > > - - - 1. deep", 4)
+@example(">漢", 2)
 def test_whatever_is_written_fits_and_nothing_of_it_is_lost(text: str, width: int) -> None:
     lines = message_lines(text, width)
     assert all(width_of(line) <= width for line in lines)

@@ -145,6 +145,14 @@ def test_lines_fit(width: int) -> None:
             assert side is None or width_of(side) <= width
 
 
+def test_words_look_as_on_the_page() -> None:
+    written = replace(WRITTEN, message="**Back** again, see [why](https://acme.test/a).")
+    found = [row.after for row in pairs(board(), INCIDENT, DETAIL, written, 98) if row.after]
+    (said,) = [each for each in found if "Back" in plain(each)]
+    assert plain(said) == "Back again, see why (https://acme.test/a)."
+    assert said[0] == ("Back", "text b")
+
+
 def line(key: str) -> PageLine:
     return PageLine(((key, "text"),), key)
 

@@ -74,6 +74,19 @@ def test_a_long_text_is_broken_under_itself() -> None:
     assert not plain(lines[1]).endswith("internal")
 
 
+def test_an_update_reads_as_on_the_page() -> None:
+    written = "**Reports are back**, see [why](https://acme.test/a).\n\n- one\n- two"
+    entry = TimelineEntry(NOW, "update", written, who="eve", status="monitoring", is_public=True)
+    (row,) = timeline.rows([entry])
+    assert row.text.splitlines() == [
+        "eve, monitoring: Reports are back, see why (https://acme.test/a).",
+        "- one",
+        "- two",
+    ]
+    note = TimelineEntry(NOW, "note", "**as typed**", who="eve")
+    assert timeline.rows([note])[0].text == "eve: **as typed**"
+
+
 def test_another_day_is_named() -> None:
     yesterday = TimelineEntry(NOW - timedelta(days=1), "mark", "deploy")
     lines = [plain(line) for line in timeline.full_lines(timeline.rows([yesterday]), NOW, UTC,

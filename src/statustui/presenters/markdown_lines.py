@@ -141,8 +141,7 @@ def _before(writer: _Writer) -> tuple[str, str]:
 def _paragraph(writer: _Writer, parts: Sequence[Part]) -> None:
     _gap(writer)
     first, rest = _before(writer)
-    # Deeply nested text in a narrow column keeps at least half of it for words.
-    width = max(1, writer.width - min(cell_width(rest), writer.width // 2))
+    width = _room(writer, rest)
     for number, row in enumerate(_rows(parts, width)):
         before = (first if number == 0 else rest)[: writer.width - width]
         writer.lines.append(((before, writer.style), *row) if before else row)
@@ -154,10 +153,15 @@ def _code(writer: _Writer, content: str) -> None:
     first, rest = _before(writer)
     for number, text in enumerate(content.rstrip("\n").split("\n")):
         before = (first if number == 0 else rest) + _CODE
-        width = max(1, writer.width - min(cell_width(before), writer.width // 2))
+        width = _room(writer, before)
         for row in wrap(text, width):
             writer.lines.append(((before[: writer.width - width] + row, writer.style),))
     writer.is_gap = not writer.lists
+
+
+def _room(writer: _Writer, before: str) -> int:
+    """Columns for words: half of a narrow column at least, and as many as the widest sign needs."""
+    return max(min(2, writer.width), writer.width - min(cell_width(before), writer.width // 2))
 
 
 def _gap(writer: _Writer) -> None:

@@ -42,6 +42,7 @@ from statustui.presenters.line import (
     plain,
     wrap,
 )
+from statustui.presenters.markdown_lines import message_lines
 from statustui.presenters.page.banner import banner
 from statustui.presenters.page.incidents import incident_view
 from statustui.presenters.preview_page import is_on
@@ -138,8 +139,8 @@ def _incident_lines(incident: PublicIncident, now: datetime, width: int) -> list
         said = f"{shown.word}, {shown.posted.text}, {source}"
         for row, text in enumerate(wrap(said, width)):
             _add(lines, ((text, "text"),), f"said:{update.id}:{row}")
-        for row, text in enumerate(wrap(update.message, width)):
-            _add(lines, ((text, "text"),), f"message:{update.id}:{row}")
+        for row, line in enumerate(message_lines(update.message, width)):
+            _add(lines, line, f"message:{update.id}:{row}")
         if number == 0 and view.promise:
             for text in wrap(view.promise, width):
                 _add(lines, ((text, "text"),), f"promise:{text}")

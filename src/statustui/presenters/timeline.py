@@ -14,10 +14,12 @@ from datetime import datetime, tzinfo
 from statustui.domain.readmodels import TimelineEntry
 from statustui.palette import Look, glyph_of, look_of
 from statustui.presenters import clock
-from statustui.presenters.line import Line, cut, pad, wrap
+from statustui.presenters.line import Line, cut, pad, plain, wrap
 
 TIME_WIDTH = 8
 TAG_WIDTH = 8
+# Wider than any message: rows are made for the column later.
+_UNBROKEN = 100_000
 
 _SIGNS = {
     "mark": "|",
@@ -125,15 +127,25 @@ def _text(entry: TimelineEntry, *, with_service: bool, is_first_failure: bool) -
             said = _word(entry)
             return f"page shows {service} as {said}" if service else f"page turned: {said}"
         case "note":
+            # Nobody but the house reads a note: it stays as it was typed.
             return f"{who}: {entry.text}" if who else entry.text
         case "update":
+            said = _message(entry.text)
             stage = f"{entry.status}: " if entry.status else ""
             # Who wrote it is left out for the engine's own words: they say so themselves.
-            return f"{who}, {stage}{entry.text}" if who else f"{stage}{entry.text}"
+            return f"{who}, {stage}{said}" if who else f"{stage}{said}"
         case "mark":
             return f"{entry.text} by {who}" if who else entry.text
         case _:
             return f"{who} {entry.text}".strip()
+
+
+def _message(text: str) -> str:
+    """An update as the page words it, without its Markdown; paragraphs and items are lines."""
+    # What reads Markdown takes long to import, and no first frame needs it.
+    from statustui.presenters.markdown_lines import message_lines
+
+    return "\n".join(plain(line) for line in message_lines(text, _UNBROKEN) if line)
 
 
 def _about(service: str, text: str) -> str:
