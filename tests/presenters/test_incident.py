@@ -7,7 +7,7 @@ from datetime import UTC, timedelta
 
 import pytest
 
-from statustui.domain.readmodels import PendingPost
+from statustui.domain.readmodels import HeldPost, PendingPost
 from statustui.domain.status import Impact, IncidentStatus, MonitorState, ServiceStatus
 from statustui.presenters import incident as words
 from statustui.presenters.line import plain, width_of
@@ -168,3 +168,23 @@ def test_what_stands_beside_a_text() -> None:
     public = dict(words.told_facts(silent, SERVICES, NOW, 0))
     assert plain(public["page"]) == "none shows these services"
     assert plain(public["public"]) == "at once"
+
+
+def test_a_held_post_is_the_first_fact() -> None:
+    held = HeldPost(
+        IncidentStatus.IDENTIFIED,
+        "Sign-in fails.",
+        NOW,
+        "INC-4F2K moved to monitoring meanwhile",
+        IncidentStatus.MONITORING,
+        NOW - timedelta(seconds=2),
+    )
+    label, said = words.facts(replace(DETAIL, held=held), NOW, UTC)[0]
+    at = (NOW - timedelta(seconds=2)).strftime("%H:%M:%S")
+    assert label == "held"
+    assert plain(said) == f"monitoring was posted at {at}; u opens your words"
+    deleted = replace(held, moved_to=None, moved_at=None)
+    assert plain(words.held_parts(deleted, NOW, UTC)) == "INC-4F2K moved to monitoring meanwhile"
+    over = replace(DETAIL.summary, status=IncidentStatus.RESOLVED, resolved_at=NOW)
+    resolved = replace(DETAIL, summary=over, held=held)
+    assert "held" not in [label for label, _ in words.facts(resolved, NOW, UTC)]

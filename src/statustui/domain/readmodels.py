@@ -289,8 +289,31 @@ class Evidence:
 
 
 @dataclass(frozen=True, slots=True)
+class HeldPost:
+    """A post of one's own that did not become public, because the incident moved meanwhile.
+
+    Attributes:
+        refusal: why, as a sentence.
+        moved_to: the stage to which the incident was moved; moved_at: when that was posted; both
+            None when it was no post that stood in the way.
+    """
+
+    status: IncidentStatus
+    message: str
+    held_at: datetime
+    refusal: str
+    moved_to: IncidentStatus | None = None
+    moved_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class IncidentDetail:
-    """One incident whole."""
+    """One incident whole.
+
+    Attributes:
+        held: this person's newest post when it was held within the last day; its words stand in
+            the draft.
+    """
 
     summary: IncidentSummary
     updates: tuple[IncidentUpdate, ...]
@@ -298,6 +321,7 @@ class IncidentDetail:
     evidence: Evidence | None
     postmortem: str | None
     pages: tuple[PageInfo, ...]
+    held: HeldPost | None = None
 
 
 @dataclass(frozen=True, slots=True)

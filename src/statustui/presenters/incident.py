@@ -8,6 +8,7 @@ from datetime import datetime, tzinfo
 from statustui.domain.readmodels import (
     AffectedService,
     Evidence,
+    HeldPost,
     IncidentDetail,
     IncidentSummary,
     PendingPost,
@@ -180,13 +181,17 @@ def _cause_parts(cause: ServiceRow | None) -> list[Part]:
 
 
 def facts(detail: IncidentDetail, now: datetime, zone: tzinfo) -> tuple[Fact, ...]:
-    """What is known, in a fixed order: evidence, last good, answer, repeat it, public, due, pages.
+    """What is known, in a fixed order.
+
+    What was held, evidence, last good, answer, repeat it, public, due, pages.
 
     Args:
         detail: the incident whole; now: the present moment; zone: of clock times.
     """
     incident = detail.summary
     found: list[Fact] = []
+    if detail.held is not None and incident.status.is_open:
+        found.append(("held", held_parts(detail.held, now, zone)))
     if detail.evidence is not None:
         found += _evidence_facts(detail.evidence, now, zone)
     if is_acknowledged(incident, now) and incident.status.is_open:
@@ -265,6 +270,27 @@ def told_words(at: datetime, author: str | None, now: datetime, zone: tzinfo) ->
         now: the present moment; zone: of clock times.
     """
     return f"told {clock.moment(at, now, zone)} by {author or 'the checks'}"
+
+
+def held_parts(held: HeldPost, now: datetime, zone: tzinfo) -> Line:
+    """What became of one's own post that was held: "monitoring was posted at 09:35:41; u opens …".
+
+    Args:
+        held: the post; now: the present moment; zone: of clock times.
+    """
+    if held.moved_to is None or held.moved_at is None:
+        return ((held.refusal, "strong b"),)
+    today = held.moved_at.astimezone(zone).date() == now.astimezone(zone).date()
+    at = (
+        clock.clock_seconds(held.moved_at, zone)
+        if today
+        else clock.moment(held.moved_at, now, zone)
+    )
+    return (
+        (f"{held.moved_to.value} was posted at {at}; ", "strong b"),
+        ("u", "strong b"),
+        (" opens your words", "text"),
+    )
 
 
 def still_failing(

@@ -16,7 +16,7 @@ from statustui.domain.readmodels import IncidentDetail, IncidentSummary, Pending
 from statustui.presenters import clock, composer, timeline
 from statustui.presenters import incident as words
 from statustui.presenters.head import head_line, labelled, narrow, room, value_column
-from statustui.presenters.line import Line, cut_line, wrap
+from statustui.presenters.line import Line, cut_line, plain, wrap
 from statustui.screens.base import BaseScreen
 from statustui.widgets.footer_keys import FooterKeys, KeyHint
 from statustui.widgets.lines import Lines
@@ -113,9 +113,14 @@ class IncidentScreen(BaseScreen[None]):
         )
 
     def _loaded(self, detail: IncidentDetail) -> None:
+        before = self._detail
         self._detail = detail
         self._gone = ""
         self._draw()
+        if detail.held is not None and before is not None and before.held != detail.held:
+            # Who pressed `p` and waits must not have to look for it.
+            said = words.held_parts(detail.held, self.now(), self.zone)
+            self.say(f"held: {plain(said)}")
 
     def _failed(self, error: StatustuiError) -> bool:
         if isinstance(error, NotFound) and self._detail is None:

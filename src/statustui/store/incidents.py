@@ -15,6 +15,7 @@ from statustui.domain.errors import NotFound
 from statustui.domain.fields import shown
 from statustui.domain.readmodels import (
     AffectedService,
+    HeldPost,
     IncidentDetail,
     IncidentSummary,
     IncidentUpdate,
@@ -76,6 +77,7 @@ async def load_incident(pool: Pool, org_id: int, code: str) -> IncidentDetail:
             evidence=await evidence.first_evidence(connection, org_id, summary),
             postmortem=await connection.fetchval(_SQL["load_postmortem"], org_id, summary.id),
             pages=await _pages(connection, org_id, summary),
+            held=await _held(connection, org_id, summary),
         )
 
 
@@ -137,6 +139,22 @@ async def _pages(
         page
         for page in await organizations.pages(connection, org_id)
         if visible and (page.service_ids is None or visible.intersection(page.service_ids))
+    )
+
+
+async def _held(
+    connection: PoolConnection, org_id: int, summary: IncidentSummary
+) -> HeldPost | None:
+    row = await connection.fetchrow(_SQL["load_held"], org_id, summary.id)
+    if row is None:
+        return None
+    return HeldPost(
+        status=IncidentStatus(row["status"]),
+        message=row["message"],
+        held_at=row["refused_at"],
+        refusal=row["refusal"],
+        moved_to=IncidentStatus(row["moved_to"]) if row["moved_to"] else None,
+        moved_at=row["moved_at"],
     )
 
 

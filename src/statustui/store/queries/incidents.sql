@@ -71,6 +71,22 @@ LEFT JOIN LATERAL (
 WHERE u.org_id = $1 AND u.incident_id = $2 AND u.supersedes_id IS NULL
 ORDER BY u.created_at, u.id
 
+-- name: load_held
+-- The reader's own newest post, when it was held; a post that follows it has taken its place.
+SELECT p.status, p.message, p.refused_at, p.refusal, moved.status AS moved_to,
+       moved.created_at AS moved_at
+FROM (SELECT * FROM pending_posts own
+      WHERE own.org_id = $1 AND own.incident_id = $2 AND own.author = session_user
+        AND own.is_public
+      ORDER BY own.created_at DESC, own.id DESC LIMIT 1) p
+LEFT JOIN LATERAL (
+    SELECT u.status, u.created_at FROM incident_updates u
+    WHERE u.incident_id = p.incident_id AND u.kind = 'update' AND u.supersedes_id IS NULL
+      AND u.created_at > p.created_at AND u.created_at <= p.refused_at
+    ORDER BY u.created_at DESC, u.id DESC LIMIT 1
+) moved ON true
+WHERE p.refused_at > now() - interval '1 day'
+
 -- name: recent_codes
 SELECT i.code FROM incidents i
 WHERE i.org_id = $1 AND i.deleted_at IS NULL
