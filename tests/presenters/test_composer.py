@@ -214,3 +214,21 @@ def test_only_what_was_written_is_worth_keeping() -> None:
 def test_what_an_impact_asks_of_its_services() -> None:
     assert composer.asked_status(Impact.CRITICAL) is ServiceStatus.MAJOR_OUTAGE
     assert composer.asked_status(Impact.NONE) is None
+
+
+@pytest.mark.parametrize(
+    ("status", "offered"),
+    [
+        (IncidentStatus.INVESTIGATING, "identified"),
+        (IncidentStatus.IDENTIFIED, "identified"),
+        (IncidentStatus.MONITORING, "monitoring"),
+    ],
+)
+def test_nothing_is_offered_as_over_while_the_checks_fail(
+    status: IncidentStatus, offered: str
+) -> None:
+    found = replace(INCIDENT, status=status)
+    fields = composer.first_fields(Door.PUBLIC, found, NOW, UTC, is_failing=True)
+    assert fields["status"] == offered
+    resolving = composer.first_fields(Door.PUBLIC, found, NOW, UTC, resolving=True, is_failing=True)
+    assert resolving["status"] == "resolved"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -80,3 +81,18 @@ async def test_nothing_to_offer_is_an_error_while_the_database_is_away(tmp_path:
     memory.is_away = True
     with pytest.raises(DatabaseUnavailable):
         await keeper(memory, DraftFiles(tmp_path, "acme")).offered()
+
+
+async def test_who_leaves_waits_for_no_silent_database(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    memory, files = store(), DraftFiles(tmp_path, "acme")
+    kept = keeper(memory, files)
+    assert await kept.keep_in_haste(DRAFT, 5.0) == SAVED
+
+    async def silent(*_: Any) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(memory, "save_draft", silent)
+    assert await kept.keep_in_haste(DRAFT, 0.01) == ON_DISK
+    assert files.load() == (DRAFT,)

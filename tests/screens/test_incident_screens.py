@@ -19,6 +19,7 @@ from statustui.screens.composer import ComposerScreen
 from statustui.screens.incident import IncidentScreen
 from statustui.screens.preview import PreviewScreen
 from statustui.settings import TerminalSettings
+from statustui.store.draft_files import DraftFiles
 from tests.support import acme
 from tests.support.memory_store import (
     FACTS,
@@ -146,6 +147,20 @@ async def test_escape_right_after_a_key_loses_nothing(tmp_path: Path) -> None:
         assert memory.drafts[CODE, "public"].fields["text"] == "Hi"
 
 
+@pytest.mark.parametrize("is_away", [False, True])
+async def test_quitting_right_after_a_key_loses_nothing(tmp_path: Path, is_away: bool) -> None:
+    memory = store()
+    async with stage(memory, tmp_path) as pilot:
+        await to_composer(pilot)
+        memory.is_away = is_away
+        await pilot.press("H", "i")
+        pilot.app.exit()
+    if is_away:
+        assert [each.fields["text"] for each in DraftFiles(tmp_path, "acme").load()] == ["Hi"]
+    else:
+        assert memory.drafts[CODE, "public"].fields["text"] == "Hi"
+
+
 async def test_nothing_written_leaves_no_draft(tmp_path: Path) -> None:
     memory = store()
     async with stage(memory, tmp_path) as pilot:
@@ -212,6 +227,8 @@ async def test_preview_then_post_then_take_back(tmp_path: Path) -> None:
         assert "Database" not in text
         await pilot.press("p")
         await shows(pilot, " s  U take back  p now")
+        # The seconds are counted in the first line alone: another figure would stand still.
+        assert screen_text(pilot).count("public in") == 1
         assert memory.posted == [
             UpdateInput(
                 status=IncidentStatus.IDENTIFIED,

@@ -142,6 +142,7 @@ def first_fields(
     *,
     resolving: bool = False,
     service_names: Sequence[str] = (),
+    is_failing: bool = False,
 ) -> dict[str, str]:
     """What the fields hold when the composer opens without a draft.
 
@@ -150,6 +151,8 @@ def first_fields(
         now: the present moment; zone: in which times are written.
         resolving: open with the stage `resolved` and a text that says so.
         service_names: what a new incident affects to begin with.
+        is_failing: whether its checks still fail: then nothing is over, and the stage that would
+            say so must be chosen by hand.
     """
     fields = {
         Field.STATUS.value: IncidentStatus.INVESTIGATING.value,
@@ -163,6 +166,16 @@ def first_fields(
     if incident is None:
         return fields
     status = IncidentStatus.RESOLVED if resolving else next_status(incident.status)
+    if (
+        is_failing
+        and not resolving
+        and status
+        in (
+            IncidentStatus.MONITORING,
+            IncidentStatus.RESOLVED,
+        )
+    ):
+        status = incident.status
     fields[Field.STATUS] = status.value
     fields[Field.TITLE] = incident.title
     if resolving:

@@ -39,6 +39,8 @@ from statustui.widgets.title_bar import TitleBar
 _log = logging.getLogger(__name__)
 
 DRAFT_SECONDS = 0.3
+# A program that ends waits so long for the database before it keeps a draft on the disk.
+HASTE_SECONDS = 1.0
 WIDE = 120
 SIDE_WIDTH = 36
 
@@ -95,6 +97,7 @@ class ComposerScreen(BaseScreen[None]):
         self._had_draft = False
         self._is_filled = False
         self._is_over = False
+        self._is_left = False
         self._is_writing = False
 
     # What it is about
@@ -164,6 +167,8 @@ class ComposerScreen(BaseScreen[None]):
             self.zone,
             resolving=self._resolves,
             service_names=self._service_names,
+            is_failing=self.summary is not None
+            and words.still_failing(self.summary, self._services, self.now())[1],
         )
         return {name: first[name] for name in composer.FIELDS[self.door]}
 
@@ -432,6 +437,20 @@ class ComposerScreen(BaseScreen[None]):
             if self.is_drawable:
                 self._draw_bar()
 
+    async def on_unmount(self) -> None:
+        """Keep the last letters when the program ends before they were saved."""
+        if self._draft_timer is not None:
+            self._draft_timer.stop()
+        held = self.fields
+        is_kept = self._draft_said != "" and held == self._last
+        if self._is_over or self._is_left or is_kept or self._keeper is None:
+            return
+        if not self.can_write or not composer.is_worth_keeping(held, self._opened_with):
+            return
+        said = await self._keeper.keep_in_haste(self._draft(held), HASTE_SECONDS)
+        if said.startswith("draft not saved"):
+            _log.warning("%s: %s", self.code or "a new incident", said)
+
     def _draft(self, held: Mapping[str, str]) -> Draft:
         draft = composer.draft_of(self.door, self.summary, held, self.now())
         return replace(draft, incident_code=self.code, base_version=self._base_version)
@@ -440,6 +459,7 @@ class ComposerScreen(BaseScreen[None]):
         """Go back at once; what was typed is kept, however long the database takes to answer."""
         if self._draft_timer is not None:
             self._draft_timer.stop()
+        self._is_left = True
         if self._draft_said == "":
             # The application runs it: this screen is about to go.
             self.app.run_worker(self._save())

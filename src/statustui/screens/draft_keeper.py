@@ -51,6 +51,21 @@ class DraftKeeper:
             self.is_on_disk = False
             return SAVED
 
+    async def keep_in_haste(self, draft: Draft, seconds: float) -> str:
+        """The same for a program that ends: what the database has not taken in time, the disk has.
+
+        Args:
+            draft: what is kept; seconds: how long the database may take.
+
+        Returns:
+            What became of it, in words.
+        """
+        try:
+            async with asyncio.timeout(seconds):
+                return await self.keep(draft)
+        except TimeoutError:
+            return await self._keep_on_disk(draft)
+
     async def _keep_on_disk(self, draft: Draft) -> str:
         if self._files is None:
             return "draft not saved: the database is away"

@@ -273,12 +273,9 @@ class PreviewScreen(BaseScreen[None]):
         )
 
     def _posted(self, receipt: PostReceipt) -> None:
-        at = receipt.public_at
-        if receipt.is_waiting and at is not None:
-            seconds = max(0, round((at - self.now()).total_seconds()))
-            said = f"public in {seconds} s: U takes it back, p makes it public now"
-        else:
-            said = "public now"
+        # How long it still waits stands in the first line, which counts; a figure here would not.
+        waits = "it waits: U takes it back, p makes it public now"
+        said = waits if receipt.is_waiting else "public now"
         self._composer.posted(receipt, said)
 
     def _refused(self, error: StatustuiError) -> bool:
