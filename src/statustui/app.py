@@ -292,8 +292,8 @@ class DashboardApp(App[QuitChoice]):
                 if hearing is None:
                     hearing = asyncio.create_task(self._hear(), name="hear changes")
                     self._opened()
-                if isinstance(self.screen, BaseScreen):
-                    self.screen.refresh_for(kinds)
+                if (front := self._front()) is not None:
+                    front.refresh_for(kinds)
         finally:
             if hearing is not None:
                 hearing.cancel()
@@ -329,8 +329,8 @@ class DashboardApp(App[QuitChoice]):
         self.log.warning(error.message)
         self._is_lost = True
         self._tick()
-        if not isinstance(error, DatabaseUnavailable) and isinstance(self.screen, BaseScreen):
-            self.screen.complain(error)
+        if not isinstance(error, DatabaseUnavailable) and (front := self._front()) is not None:
+            front.complain(error)
 
     async def _keep_figures(self) -> None:
         await self._first_board.wait()
@@ -342,8 +342,8 @@ class DashboardApp(App[QuitChoice]):
                 await asyncio.sleep(_RETRY_SECONDS[-1])
                 continue
             self.figures = {each.service_id: each for each in figures}
-            if isinstance(self.screen, BaseScreen):
-                self.screen.refresh_for(frozenset({"figures"}))
+            if (front := self._front()) is not None:
+                front.refresh_for(frozenset({"figures"}))
             await asyncio.sleep(_FIGURES_SECONDS)
 
     async def _keep_watch(self) -> None:
@@ -383,8 +383,13 @@ class DashboardApp(App[QuitChoice]):
             # Nobody tells what changes at present: ask.
             self._everything = True
             self._wanted.set()
-        if isinstance(self.screen, BaseScreen):
-            self.screen.tick(self.now())
+        if (front := self._front()) is not None:
+            front.tick(self.now())
+
+    def _front(self) -> BaseScreen[Any] | None:
+        """The screen in front; None at the very end, when none is left."""
+        stack = self.screen_stack
+        return stack[-1] if stack and isinstance(stack[-1], BaseScreen) else None
 
     # Getting attention
 

@@ -44,6 +44,18 @@ BROKEN = row(ErrorKind.HTTP_STATUS, "answered 503 Service Unavailable, expected 
         (BROKEN, "Database", "503, by Database", "HTTP 503, by Database"),
         (BROKEN, "", "503", "HTTP 503, expected 200-299"),
         (
+            replace(
+                REFUSED,
+                status=ServiceStatus.OPERATIONAL,
+                monitor_state=MonitorState.UP,
+                failures=2,
+                threshold=3,
+            ),
+            "",
+            "2 of 3 failed",
+            "2 of 3 failed: refused 10.0.0.5:5432",
+        ),
+        (
             row(ErrorKind.TIMEOUT, "no answer within 10 s"),
             "",
             "timeout 10 s",

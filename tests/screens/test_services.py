@@ -590,3 +590,16 @@ async def test_the_footer_offers_only_what_is_left_to_do() -> None:
         await settle(app, pilot)
         # bob has it already.
         assert screen_lines(app)[-1].startswith(" u tell public")
+
+
+async def test_failed_looks_without_a_verdict_are_not_kept_from_who_looks() -> None:
+    board = sample_world.calm()
+    rows = tuple(
+        replace(row, failures=2, threshold=3, reason="connect to 10.0.0.9:80 refused")
+        if row.name == "API"
+        else row
+        for row in board.services
+    )
+    async with dashboard(MemoryStore(replace(board, services=rows)), (120, 36)) as (app, _):
+        assert "2 of 3 failed" in screen_text(app)
+        assert "no verdict yet" in screen_text(app)

@@ -348,6 +348,9 @@ def headline_of(page: PublicPage, at: datetime) -> str:
 def _healthy_facts(source: PaneSource, line: ServiceLine, context: CellContext) -> list[Fact]:
     service = line.service
     found: list[Fact] = []
+    if service.failures:
+        words = why(service, "", context.at, context.zone).long
+        found.append(("failing", ((words, "strong b"), (", no verdict yet", "muted"))))
     now = source.now
     if now is not None and now.service.id == service.id and now.looks:
         for number, look in enumerate(now.looks[:3]):

@@ -78,6 +78,10 @@ def _own(service: ServiceRow) -> Why:
         reason = service.reason
         return Why("cannot look", f"cannot look: {reason}" if reason else "cannot look")
     telling = _telling(service.error_kind, service.reason)
+    if service.monitor_state is MonitorState.UP and service.failures:
+        # No verdict yet, and whoever looks at it now should know that there may soon be one.
+        near = f"{service.failures} of {service.threshold} failed"
+        return Why(near, f"{near}: {telling.long}" if telling.long else near)
     if service.monitor_state is MonitorState.FLAPPING:
         last = telling.short.split(" ", 1)[0]
         flips = f"{service.flips} flips"

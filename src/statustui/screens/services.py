@@ -309,6 +309,8 @@ class ServicesScreen(ListScreen[None]):
             line.service.id,
             line.look,
             line.service.reason,
+            line.service.failures,
+            line.service.last_looked_at,
             *((incident.code, incident.version, incident.updated_at) if incident else ()),
         )
 
