@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from hypothesis import given
@@ -73,6 +74,14 @@ def test_words() -> None:
     assert said.highest == point(2, 812.0)
     assert (said.checks, said.failures) == (40, 10)
     assert latency.words([]).latest is None
+
+
+def test_a_bucket_that_has_just_begun_says_nothing_yet() -> None:
+    begun = replace(point(0, 900.0), checks=1)
+    said = latency.words([point(3, 40.0), point(2, 42.0), point(1, 44.0), begun])
+    assert said.latest == point(1, 44.0)
+    assert said.checks == 31
+    assert latency.words([begun]).latest == begun
 
 
 def test_ticks_are_round_and_reach_the_highest() -> None:

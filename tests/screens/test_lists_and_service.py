@@ -197,3 +197,18 @@ def test_the_drawing_library_is_loaded_only_for_a_chart() -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60
     )
     assert done.stdout.strip() == "[]"
+
+
+async def test_the_palette_finds_a_tab_by_its_name_and_cuts_nothing_beside_blanks(
+    tmp_path: Path,
+) -> None:
+    async with stage(store(), tmp_path) as pilot:
+        await to_service(pilot)
+        await pilot.press("ctrl+p", *"latency")
+        await until(pilot, lambda: "Next tab" in screen_text(pilot), "the tab")
+        await pilot.press("escape", "ctrl+p", *"copy")
+        await until(
+            pilot,
+            lambda: "Copy the command that repeats the look" in screen_text(pilot),
+            "the whole name",
+        )

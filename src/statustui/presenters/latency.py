@@ -62,7 +62,8 @@ class ChartWords:
     """The chart in words, for its title and for those who cannot see it.
 
     Attributes:
-        latest: the newest bucket's figures; highest: the worst p95 and when it was.
+        latest: the figures of the newest bucket that has had its time: one that has just begun
+            holds a look or two, and its percentiles jump; highest: the worst p95 and when it was.
         checks, failures: over the whole range.
     """
 
@@ -106,11 +107,16 @@ def words(points: Sequence[LatencyPoint]) -> ChartWords:
     answered = [point for point in points if point.p95_ms is not None]
     highest = max(answered, key=lambda point: point.p95_ms or 0.0, default=None)
     return ChartWords(
-        answered[-1] if answered else None,
+        _settled(answered),
         highest,
         sum(point.checks for point in points),
         sum(point.failures for point in points),
     )
+
+
+def _settled(answered: Sequence[LatencyPoint]) -> LatencyPoint | None:
+    usual = sorted(point.checks for point in answered)[len(answered) // 2] if answered else 0
+    return next((point for point in reversed(answered) if 2 * point.checks >= usual), None)
 
 
 def thin(values: Sequence[tuple[float, float]], columns: int) -> tuple[tuple[float, float], ...]:

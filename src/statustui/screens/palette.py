@@ -407,6 +407,10 @@ def _line(entry: Entry, verb: str, query: Sequence[str], width: int, *, is_chose
     ground = "sel" if is_chosen else "panel"
     key = "strong b" if is_chosen else "text"
     detail_at = min(_DETAIL_AT, width * 5 // 8)
+    if not entry.detail:
+        # What says everything in its name may use the room of what else would be said.
+        own = _NAME_AT + cell_width(entry.name) + 1
+        detail_at = max(detail_at, min(own, width - len(entry.key) - 5))
     name = cut(entry.name, detail_at - _NAME_AT - 1)
     parts: list[Part] = [
         (palette.CURSOR if is_chosen else " ", "strong b"),

@@ -50,7 +50,8 @@ class ServiceScreen(BaseScreen[None]):
     TITLE_OF_KEYS = "Service"
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("right_square_bracket,tab", "tab(1)", "next tab", id="service.next_tab"),
+        Binding("right_square_bracket,tab", "tab(1)", "next tab; now, latency, timeline",
+                id="service.next_tab"),
         Binding("left_square_bracket,shift+tab", "tab(-1)", "tab before",
                 id="service.tab_before"),
         Binding("x", "run", "look now", id="service.run"),

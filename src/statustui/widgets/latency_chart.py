@@ -67,7 +67,8 @@ class LatencyChart(Lines):
         plot.plotsize(width - 1, height)
         # Else it draws no larger than the terminal it finds; its own widget does the same.
         plot._set_size(width - 1, height)  # noqa: SLF001
-        for series in reversed(chart.series):
+        # The p50 are the most and move the least: what stands out from them is drawn over them.
+        for series in chart.series:
             number, sign, _ = SERIES[series.name]
             for piece in series.pieces:
                 hours = [position for position, _ in piece]
