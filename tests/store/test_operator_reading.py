@@ -275,7 +275,8 @@ async def test_an_incident_whole(house: House) -> None:
     assert found.summary.is_auto
     assert found.summary.created_by is None
     assert found.summary.lead == house.person("owner")
-    assert found.summary.told_at is None
+    assert found.summary.told_at is not None
+    assert found.summary.told_by is None, "by the checks"
     assert [service.name for service in found.summary.services] == ["API"]
     assert [update.is_public for update in found.updates] == [True, False]
     assert found.updates[0].detected_automatically
