@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
@@ -35,6 +35,8 @@ __all__ = ["Health", "WebService"]
 log = logging.getLogger(__name__)
 
 # Least time between two readings of one page, so that a storm of changes is not a storm of reads.
+# How long a stop waits for a reading that the database holds up.
+_END_SECONDS = 0.3
 SPACING_SECONDS: Final = 0.2
 FIGURES_SECONDS: Final = 3.0
 # For this long after a request a page is kept fresh without being asked for.
@@ -150,8 +152,18 @@ class _Reader:
     async def stop(self) -> None:
         """End the reading under way."""
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await _end([self._task])
+
+
+async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
+    """Cancel tasks, and wait for them only a moment.
+
+    A reading that a silent database holds up ends with its connection, which whoever opened the
+    pool closes next; waiting here for the database to agree would keep the process from stopping.
+    """
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks, timeout=_END_SECONDS)
 
 
 def asked_lately(served: ServedPage, now: float) -> bool:
@@ -226,12 +238,10 @@ class WebService:
     async def stop(self) -> None:
         """Finish the answers under way, stop listening and reading."""
         await self._server.stop()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._tasks = []
-        for reader in self._readers.values():
-            await reader.stop()
+        tasks, self._tasks = self._tasks, []
+        await asyncio.gather(
+            *([_end(tasks)] if tasks else []), *(reader.stop() for reader in self._readers.values())
+        )
 
     def _is_fresh(self, served: ServedPage) -> bool:
         """Whether a page may be answered at once, because it is being followed."""
