@@ -8,8 +8,8 @@ unexport PYTHONDONTWRITEBYTECODE
 PYTHON ?= python3
 BIN := .venv/bin
 PYTEST_ARGS ?=
-# Two workers at least: much of a test's time is waiting for processes it started.
-WORKERS ?= $(shell n=$$(nproc 2>/dev/null || echo 2); [ "$$n" -lt 2 ] && echo 2 || echo "$$n")
+# Twice as many workers as processors: half of a test's time is waiting for processes it started.
+WORKERS ?= $(shell n=$$(nproc 2>/dev/null || echo 2); echo "$$((n * 2))")
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
