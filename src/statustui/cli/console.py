@@ -24,6 +24,7 @@ import typer
 
 from statustui.domain.errors import Problem, StatustuiError, ValidationFailed
 from statustui.domain.text import clean
+from statustui.presenters.clock import iso
 from statustui.settings import LoadedSettings, SettingsError, default_data_dir, load_settings
 
 T = TypeVar("T")
@@ -103,7 +104,7 @@ def write_out(text: str) -> None:
 def plain(value: object) -> object:
     """A value as JSON spells it: times as ISO 8601 UTC with Z, ids and words as text."""
     if isinstance(value, datetime):
-        return instant(value)
+        return iso(value)
     if isinstance(value, date):
         return value.isoformat()
     if isinstance(value, Enum):
@@ -113,13 +114,6 @@ def plain(value: object) -> object:
     if isinstance(value, (set, frozenset)):
         return sorted(str(item) for item in value)
     raise TypeError(f"{type(value).__name__} has no JSON form")
-
-
-def instant(value: datetime | None) -> str | None:
-    """An aware time as ISO 8601 in UTC, with microseconds only where there are any."""
-    if value is None:
-        return None
-    return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def report(error: StatustuiError, *, as_json: bool) -> int:

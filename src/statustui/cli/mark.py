@@ -9,7 +9,7 @@ import typer
 
 from statustui.cli import console
 from statustui.cli.session import operator
-from statustui.presenters.operatorapi import iso
+from statustui.presenters.clock import iso
 
 
 def register(app: typer.Typer) -> None:

@@ -103,7 +103,7 @@ def _data(board: Board, code: int) -> dict[str, object]:
         ],
         "watch": operatorapi.watch_document(board.watch),
         "silenced": board.silenced,
-        "read_at": operatorapi.iso(board.read_at),
+        "read_at": clock.iso(board.read_at),
     }
 
 

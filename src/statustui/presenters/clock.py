@@ -12,6 +12,11 @@ _LONG_MONTHS = (
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
 
+def iso(at: datetime | None) -> str | None:
+    """ "2026-11-19T14:07:00Z", as programs read a time: UTC, microseconds where there are any."""
+    return None if at is None else at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
 def zone_name(at: datetime, zone: tzinfo) -> str:
     """The name of a zone at a moment: "Z" for UTC, "CET", "+05:30"."""
     if zone is UTC:

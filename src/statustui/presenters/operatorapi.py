@@ -6,8 +6,6 @@ knows; what the page shows stands beside it as `public_status`.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 from statustui.domain.readmodels import (
     IncidentDetail,
     IncidentSummary,
@@ -16,13 +14,9 @@ from statustui.domain.readmodels import (
     ServiceRow,
     WatchInfo,
 )
+from statustui.presenters.clock import iso
 
 Json = dict[str, object]
-
-
-def iso(at: datetime | None) -> str | None:
-    """A time as ISO 8601 in UTC with `Z`."""
-    return None if at is None else at.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def service_document(service: ServiceRow) -> Json:

@@ -22,6 +22,7 @@ from statustui.domain.publicmodels import (
     PublicUpdate,
 )
 from statustui.domain.status import Impact, IncidentStatus
+from statustui.presenters.clock import iso
 from statustui.presenters.markdown import to_html
 from statustui.presenters.page.banner import (
     overall_since,
@@ -38,11 +39,6 @@ MAX_PER_PAGE: Final = 50
 DEFAULT_PER_PAGE: Final = 10
 MAX_DAYS: Final = 365
 MAX_PAGE: Final = 1_000_000
-
-
-def iso(at: datetime | None) -> str | None:
-    """ "2026-11-19T14:07:00Z", with microseconds where there are any."""
-    return None if at is None else at.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def status_document(page: PublicPage, now: datetime) -> Json:
