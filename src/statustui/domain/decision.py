@@ -7,7 +7,7 @@ give the same decision, whatever runs around it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
@@ -144,8 +144,7 @@ def decide(
         recent.encode(result.status, observation.duration_ms, in_maintenance),
     )
     detail = describe(observation, in_full=False)
-    after = replace(
-        memory,
+    after = Memory(
         verdict=verdict,
         last_checked_at=at,
         last_slot_at=_slot_after(memory, due, result.status),
