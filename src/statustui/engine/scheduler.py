@@ -160,8 +160,13 @@ class Scheduler:
             heapq.heappop(self._heap)
         return None
 
-    def take(self, now: datetime) -> list[Run]:
-        """What is to be started now; each of them must be `finish`ed."""
+    def take(self, now: datetime, most: int | None = None) -> list[Run]:
+        """What is to be started now; each of them must be `finish`ed.
+
+        Args:
+            now: the time.
+            most: how many at the most; the rest is given out by the next call.
+        """
         while (at := self.next_at()) is not None and at <= now:
             _, _, key = heapq.heappop(self._heap)
             entry = self._entries[key]
@@ -169,7 +174,7 @@ class Scheduler:
             self._ready.append(entry)
         self._unblock()
         runs: list[Run] = []
-        while self._ready and len(self._running) < self._concurrency:
+        while self._ready and len(self._running) < self._concurrency and len(runs) != most:
             entry = self._ready.popleft()
             if entry.is_gone or entry.due is None:
                 continue
