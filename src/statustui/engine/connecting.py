@@ -28,6 +28,8 @@ NEXT_ADDRESS_SECONDS = 0.25
 FAMILIES = {None: socket.AF_UNSPEC, 4: socket.AF_INET, 6: socket.AF_INET6}
 """The address families for the `ip_version` of a configuration."""
 
+_FAMILY_NAMES: dict[int, str] = {socket.AF_INET: "IPv4", socket.AF_INET6: "IPv6"}
+
 # Shortages of this host, which say nothing about the target.
 _OWN_TROUBLE = frozenset(
     {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL}
@@ -58,9 +60,9 @@ async def resolve(host: str, trace: Trace, family: int = socket.AF_UNSPEC) -> li
         LookFailed: of kind `dns`.
     """
     trace.enter(Part.RESOLVE)
-    wanted = {socket.AF_INET: "IPv4", socket.AF_INET6: "IPv6"}.get(socket.AddressFamily(family))
+    wanted = _FAMILY_NAMES.get(family)
     if is_address(host):
-        if wanted is not None and (":" in host) != (wanted == "IPv6"):
+        if wanted is not None and (":" in host) != (family == socket.AF_INET6):
             raise LookFailed(ErrorKind.DNS, f"{host} is not an {wanted} address")
         return [host]
     try:

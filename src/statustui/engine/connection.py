@@ -25,7 +25,7 @@ from statustui.engine.trace import LookFailed, Part, Trace
 
 _CHUNK = 65_536
 _LONGEST_WORDS = 65_536
-# Answers to a peer that asks and asks (pings, settings) while it reads nothing pile up here.
+# Answers to a peer that asks and asks (pings, settings) without reading them pile up to here.
 _MOST_UNSENT = 4_000_000
 
 # Verification codes of OpenSSL (x509_vfy.h).
@@ -91,6 +91,14 @@ class Channel(asyncio.Protocol):
     def send(self, data: bytes) -> None:
         """Sends plain bytes, encrypted where TLS is on."""
         self._put(len(self._layers), data)
+
+    def reply(self, data: bytes) -> None:
+        """Sends what the other side made us say, unless it makes us talk without listening."""
+        transport = self._transport
+        if transport is not None and transport.get_write_buffer_size() > _MOST_UNSENT:
+            self.fail(ErrorKind.PROTOCOL, f"{self.trace.peer} does not read what is sent")
+        else:
+            self.send(data)
 
     def finish(self) -> None:
         """The look is complete; the clock stops here."""
@@ -266,12 +274,13 @@ class Channel(asyncio.Protocol):
             self.fail(ErrorKind.TLS, f"TLS handshake with {peer}: {_tls_reason(error)}")
             return False
         layer.shaken = True
-        self._flush(depth)
         if layer.handshake.of_target:
             ders = shown_chain(layer.tls, verified=layer.handshake.settings.verify)
             if ders:
                 self.trace.certificate = read_chain(ders)
         self._next_step()
+        # What comes next mostly has something to say; its first words took our last ones along.
+        self._flush(depth)
         return not self._done.done()
 
     def _decrypt(self, depth: int) -> None:
@@ -299,8 +308,6 @@ class Channel(asyncio.Protocol):
         if layers == 0:
             if self._transport is not None:
                 self._transport.write(data)
-                if self._transport.get_write_buffer_size() > _MOST_UNSENT:
-                    self.fail(ErrorKind.PROTOCOL, f"{self.trace.peer} does not read what is sent")
             return
         self._layers[layers - 1].tls.write(data)
         self._flush(layers - 1)

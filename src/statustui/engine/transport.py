@@ -259,7 +259,7 @@ class _Exchange(Channel):
         elif self._body.full:
             self._past_the_cap()
         elif reply:
-            self.send(reply)
+            self.reply(reply)
 
     def ended(self) -> None:
         second = self._second

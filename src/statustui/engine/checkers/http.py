@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import shlex
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
@@ -54,7 +54,8 @@ async def look_http(
     """
     started_at = options.wall_clock()
     try:
-        way, wire = _prepared(config, options.user_agent, options.ca_file)
+        prepared = _prepared(config, options.user_agent, options.ca_file, timeout_ms)
+        way, wire = prepared.way, prepared.wire
         if wire.secure:
             # Building one takes longer than a check; the first is not to count it.
             tls_context(way.tls)
@@ -105,7 +106,7 @@ async def look_http(
         body_truncated=answer.truncated if answer is not None else False,
         certificate=trace.certificate,
         redirects=tuple(redirects),
-        repeat_command=_repeat_command(config, timeout_ms),
+        repeat_command=prepared.repeat_command,
         addresses=trace.addresses,
         body_matches=body_matches,
         http_version=answer.version if answer is not None else "",
@@ -157,8 +158,19 @@ def _first_request(config: HttpConfig, user_agent: str) -> httpx.Request:
     return request
 
 
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """What is the same in every look of one monitor."""
+
+    way: Way
+    wire: Wire
+    repeat_command: str
+
+
 @lru_cache(maxsize=_REMEMBERED_REQUESTS)
-def _prepared(config: HttpConfig, user_agent: str, ca_file: Path | None) -> tuple[Way, Wire]:
+def _prepared(
+    config: HttpConfig, user_agent: str, ca_file: Path | None, timeout_ms: int
+) -> _Prepared:
     """A monitor's request is the same each time; putting its bytes together costs 0.1 ms.
 
     Raises:
@@ -177,7 +189,8 @@ def _prepared(config: HttpConfig, user_agent: str, ca_file: Path | None) -> tupl
         proxy=proxy_of(config.proxy) if config.proxy is not None else None,
         version=config.http_version,
     )
-    return way, wire_of(_first_request(config, user_agent), _body(config), way)
+    wire = wire_of(_first_request(config, user_agent), _body(config), way)
+    return _Prepared(way, wire, _repeat_command(config, timeout_ms))
 
 
 async def _follow(
@@ -277,7 +290,6 @@ def _shown_headers(answer: Answer) -> dict[str, str]:
     return shown
 
 
-@lru_cache(maxsize=_REMEMBERED_REQUESTS)
 def _repeat_command(config: HttpConfig, timeout_ms: int) -> str:
     words = ["curl", "-sS", "-i", "--max-time", f"{timeout_ms / 1000:g}"]
     if config.follow_redirects:
