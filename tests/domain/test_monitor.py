@@ -235,7 +235,7 @@ def test_a_whole_monitor() -> None:
             ("config", "body"),
             "NUL",
         ),
-        ({"config": {"url": "http://a/", "proxy": "x"}}, ("config", "proxy"), "not available"),
+        ({"config": {"url": "http://a/", "proxy": "x"}}, ("config", "proxy"), "needs its scheme"),
     ],
 )
 def test_one_mistake_is_named_with_its_place(
@@ -262,7 +262,7 @@ def test_one_mistake_is_named_with_its_place(
         ("dns", {"name": "a", "resolver": "ns1.test"}, "resolver", "10.0.0.1"),
         ("dns", {"name": "a", "expected_match": "set"}, "expected", "required"),
         ("ping", {"host": "a", "count": 0}, "count", "outside"),
-        ("ping", {"host": "a", "ip_version": 5}, "ip_version", "4 or 6"),
+        ("ping", {"host": "a", "ip_version": 5}, "ip_version", "not one of 4, 6, any"),
         ("ping", {"host": "a", "interval": "1ms"}, "interval", "outside"),
         ("ping", {"host": "a", "max_loss_percent": 101}, "max_loss_percent", "outside"),
     ],

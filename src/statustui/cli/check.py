@@ -23,7 +23,7 @@ def check(
         typer.Argument(
             metavar="TARGET",
             help="https://host/path, tcp://host:port, tls://host:port, ping://host, "
-            "dns://resolver/name?type=MX, or the name of a monitor",
+            "tls://host:25?starttls=smtp, dns://resolver/name?type=MX, or the name of a monitor",
         ),
     ],
     timeout: Annotated[

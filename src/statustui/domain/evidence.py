@@ -5,8 +5,11 @@ what it knows. Bodies stand apart, cut to their first four kilobytes and cleaned
 service sends at three in the morning is read in a terminal.
 
     at, duration_ms, phases {resolve_ms, connect_ms, tls_ms, first_byte_ms, transfer_ms}, address,
-    status_code, headers {name: value}, certificate {subject, issuer, serial, not_after, names},
-    dns_rcode, answers [], loss_percent, redirects [], repeat_command
+    addresses [], status_code, http_version, headers {name: value},
+    certificate {subject, issuer, serial, not_after, names, chain},
+    dns_rcode, answers [], loss_percent,
+    round_trips {sent, received, min_ms, avg_ms, max_ms, jitter_ms},
+    redirects [{url, status_code, duration_ms}], repeat_command
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from statustui.domain.monitor import mask_header
-from statustui.domain.observation import Certificate, Observation, Phases
+from statustui.domain.observation import Certificate, Observation, Phases, RoundTrips
 from statustui.domain.text import clean, shorten
 
 BODY_BYTES = 4_096
@@ -46,7 +49,17 @@ def describe(observation: Observation, *, in_full: bool) -> dict[str, object]:
         "dns_rcode": observation.dns_rcode,
         "answers": [_short(answer) for answer in observation.answers[:_MOST_ANSWERS]],
         "loss_percent": observation.loss_percent,
-        "redirects": [_short(address) for address in observation.redirects[:_MOST_ANSWERS]],
+        "addresses": [_short(address) for address in observation.addresses[:_MOST_ANSWERS]],
+        "http_version": observation.http_version,
+        "round_trips": _round_trips(observation.round_trips),
+        "redirects": [
+            {
+                "url": _short(hop.url),
+                "status_code": hop.status_code,
+                "duration_ms": round(hop.duration_ms, 3),
+            }
+            for hop in observation.redirects[:_MOST_ANSWERS]
+        ],
         "repeat_command": shorten(clean(observation.repeat_command), 2_000),
     }
     if observation.certificate is not None:
@@ -57,11 +70,22 @@ def describe(observation: Observation, *, in_full: bool) -> dict[str, object]:
             "serial": _short(certificate.serial),
             "not_after": certificate.not_after.isoformat(),
             "names": [_short(name) for name in certificate.names[:_MOST_ANSWERS]],
+            "chain": [_short(subject) for subject in certificate.chain[:_MOST_ANSWERS]],
         }
     if in_full:
         headers = list(observation.headers.items())[:_MOST_HEADERS]
         detail["headers"] = {_short(name): _short(mask_header(name, v)) for name, v in headers}
     return {key: value for key, value in detail.items() if value not in (None, "", [], {})}
+
+
+def _round_trips(seen: RoundTrips | None) -> dict[str, object]:
+    if seen is None:
+        return {}
+    return {
+        name: round(value, 3) if isinstance(value, float) else value
+        for name in ("sent", "received", "min_ms", "avg_ms", "max_ms", "jitter_ms")
+        if (value := getattr(seen, name)) is not None
+    }
 
 
 def body_text(observation: Observation) -> str:
@@ -88,13 +112,14 @@ def certificate_of(detail: Mapping[str, object] | None) -> Certificate | None:
     not_after = time_of(found, "not_after")
     if not_after is None:
         return None
-    names = found.get("names")
+    names, chain = found.get("names"), found.get("chain")
     return Certificate(
         subject=str(found.get("subject", "")),
         issuer=str(found.get("issuer", "")),
         serial=str(found.get("serial", "")),
         not_after=not_after,
         names=tuple(map(str, names)) if isinstance(names, list) else (),
+        chain=tuple(map(str, chain)) if isinstance(chain, list) else (),
     )
 
 

@@ -21,6 +21,7 @@ from statustui.domain.check_config import (
     HttpConfig,
     PingConfig,
     TcpConfig,
+    TlsConfig,
     config_to_mapping,
     host_of,
     masked,
@@ -31,11 +32,11 @@ from statustui.domain.check_config_reading import (
     NOT_YET,
     read_config,
     split_resolver,
-    url_problem,
 )
 from statustui.domain.conditions import check_conditions
 from statustui.domain.errors import Problem, ValidationFailed
 from statustui.domain.fields import FieldReader, Path, require_valid, shown
+from statustui.domain.http_config_reading import url_problem
 from statustui.domain.masking import MASK, is_secret_name, mask_header, mask_url
 from statustui.domain.status import MonitorType
 from statustui.domain.text import format_duration
@@ -52,6 +53,7 @@ __all__ = [
     "MonitorSpec",
     "PingConfig",
     "TcpConfig",
+    "TlsConfig",
     "config_to_mapping",
     "default_retry_interval_seconds",
     "default_timeout_ms",
@@ -137,7 +139,7 @@ _MONITOR_KEYS = (
     "config",
 )
 _MONITOR_LATER = {"regions": NOT_YET, "region_quorum": NOT_YET}
-_TYPES_LATER = ("tls", "postgres", "heartbeat", "command")
+_TYPES_LATER = ("postgres", "heartbeat", "command")
 
 
 def parse_config(type: MonitorType, mapping: object, *, path: Path = ()) -> CheckConfig:  # noqa: A002

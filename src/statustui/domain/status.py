@@ -139,6 +139,7 @@ class MonitorType(StrEnum):
     TCP = "tcp"
     DNS = "dns"
     PING = "ping"
+    TLS = "tls"
 
 
 class Visibility(StrEnum):

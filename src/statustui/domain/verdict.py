@@ -32,8 +32,10 @@ from statustui.domain.monitor import (
     MonitorSpec,
     PingConfig,
     TcpConfig,
+    TlsConfig,
+    target_of,
 )
-from statustui.domain.observation import Observation
+from statustui.domain.observation import Certificate, Observation
 from statustui.domain.status import CheckStatus, ErrorKind, MonitorState
 from statustui.domain.text import clean, shorten
 
@@ -158,10 +160,28 @@ def _degraded(spec: MonitorSpec, observation: Observation, at: datetime) -> Chec
     if limit is not None and observation.duration_ms > limit:
         reason = f"took {observation.duration_ms:,.0f} ms, limit {limit:,} ms"
         return CheckResult(CheckStatus.DEGRADED, None, reason)
+    if isinstance(spec.config, TlsConfig):
+        ending = _ends_soon(spec.config, observation.certificate, at)
+        if ending:
+            return CheckResult(CheckStatus.DEGRADED, None, ending)
     failed = _failing([_parsed(text) for text in spec.degraded_conditions], observation, at)
     if failed:
         return CheckResult(CheckStatus.DEGRADED, None, _line(failed[0]), tuple(failed))
     return None
+
+
+def _ends_soon(config: TlsConfig, certificate: Certificate | None, at: datetime) -> str:
+    """The line for a certificate with fewer days left than it should have; empty for others."""
+    if certificate is None:
+        return ""
+    left = certificate.not_after - at
+    if left >= timedelta(days=config.warn_days):
+        return ""
+    days = max(0, left.days)
+    return (
+        f"certificate of {target_of(config)} ends in {days} {'day' if days == 1 else 'days'}, "
+        f"on {certificate.not_after:%Y-%m-%d}; warned below {config.warn_days}"
+    )
 
 
 def _failing(conditions: list[Condition], observation: Observation, at: datetime) -> list[str]:
@@ -195,8 +215,8 @@ def _unexpected(
     match config:
         case HttpConfig():
             return _unexpected_http(config, observation, named)
-        case TcpConfig():
-            return None  # what must come back is waited for while reading
+        case TcpConfig() | TlsConfig():
+            return None  # what must come back, or be shown, is waited for while looking
         case DnsConfig():
             return _unexpected_dns(config, observation, named)
         case PingConfig():
@@ -230,6 +250,9 @@ def _unexpected_http(
         return _failure(ErrorKind.ASSERTION, f'body does not contain "{shorten(wanted, 80)}"{cut}')
     if unwanted is not None and unwanted.encode() in observation.body:
         return _failure(ErrorKind.ASSERTION, f'body contains "{shorten(unwanted, 80)}"')
+    if config.body_regex is not None and not observation.body_matches:
+        wanted = shorten(config.body_regex, 80)
+        return _failure(ErrorKind.ASSERTION, f'body does not match "{wanted}"{cut}')
     return None
 
 

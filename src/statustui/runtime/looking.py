@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import datetime
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -22,7 +23,7 @@ def target_spec(target: str, *, timeout: str, conditions: tuple[str, ...]) -> Mo
     Args:
         target: `https://host/path`, `tcp://host:port`, `tls://host:port`,
             `dns://resolver:port/name?type=MX` (an empty resolver takes the system's),
-            `ping://host`; an address without a scheme is not one.
+            `tls://host:port?starttls=smtp`, `ping://host`; an address without a scheme is not one.
         timeout: the deadline, such as "5s".
         conditions: what must hold.
 
@@ -45,7 +46,7 @@ def target_spec(target: str, *, timeout: str, conditions: tuple[str, ...]) -> Mo
     return parse_monitor(
         {
             "name": "check",
-            "type": {"https": "http", "tls": "tcp"}.get(scheme, scheme),
+            "type": {"https": "http"}.get(scheme, scheme),
             "interval": "60s",
             "timeout": timeout,
             "config": _config(scheme, target),
@@ -73,11 +74,12 @@ def _config(scheme: str, target: str) -> dict[str, object]:
         if kind:
             config["record_type"] = kind[0].upper()
         return config
-    config = {"host": host, "tls": scheme == "tls"}
+    config = {"host": host}
     if port is not None:
         config["port"] = port
-    elif scheme == "tls":
-        config["port"] = 443
+    talk = parse_qs(parts.query).get("starttls")
+    if scheme == "tls" and talk:
+        config["starttls"] = talk[0]
     return config
 
 
@@ -154,6 +156,8 @@ def look_as_data(
             "transfer_ms": _rounded(phases.transfer_ms),
         },
         "address": observation.address,
+        "addresses": list(observation.addresses),
+        "http_version": observation.http_version,
         "status_code": observation.status_code,
         "headers": dict(observation.headers),
         "body": observation.body[:_SHOWN_BODY_BYTES].decode("utf-8", "replace"),
@@ -166,11 +170,13 @@ def look_as_data(
             "serial": certificate.serial,
             "not_after": certificate.not_after,
             "names": list(certificate.names),
+            "chain": list(certificate.chain),
         },
         "dns_rcode": observation.dns_rcode,
         "answers": list(observation.answers),
         "loss_percent": observation.loss_percent,
-        "redirects": list(observation.redirects),
+        "round_trips": None if observation.round_trips is None else asdict(observation.round_trips),
+        "redirects": [asdict(hop) for hop in observation.redirects],
         "repeat": observation.repeat_command,
     }
 

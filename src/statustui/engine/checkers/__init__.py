@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from statustui.domain.monitor import CheckConfig, DnsConfig, HttpConfig, PingConfig, TcpConfig
+from statustui.domain.monitor import (
+    CheckConfig,
+    DnsConfig,
+    HttpConfig,
+    PingConfig,
+    TcpConfig,
+    TlsConfig,
+)
 from statustui.domain.observation import Observation
 from statustui.engine.checkers.dns import look_dns
 from statustui.engine.checkers.http import look_http
 from statustui.engine.checkers.options import DEFAULT_OPTIONS, LookOptions
 from statustui.engine.checkers.ping import look_ping
 from statustui.engine.checkers.tcp import look_tcp
+from statustui.engine.checkers.tls import look_tls
 
 __all__ = ["LookOptions", "look"]
 
@@ -38,5 +46,7 @@ async def look(
             return await look_dns(config, timeout_ms=timeout_ms, options=options)
         case PingConfig():
             return await look_ping(config, timeout_ms=timeout_ms, options=options)
+        case TlsConfig():
+            return await look_tls(config, timeout_ms=timeout_ms, options=options)
         case _:
             assert_never(config)

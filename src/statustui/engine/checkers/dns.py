@@ -28,7 +28,7 @@ from statustui.domain.observation import Observation, Phases
 from statustui.domain.status import ErrorKind
 from statustui.domain.text import clean, shorten
 from statustui.engine.checkers.options import DEFAULT_OPTIONS, LookOptions
-from statustui.engine.connection import resolve, with_port
+from statustui.engine.connecting import resolve, with_port
 from statustui.engine.resolving import is_address
 from statustui.engine.trace import LookFailed, Trace
 
