@@ -36,6 +36,7 @@ from statustui.engine.transport import PROTOCOLS, Answer, Broken, Way, Wire, exc
 _LONGEST_HEADER = 1_000
 _MOST_HEADERS = 200
 _REMEMBERED_REQUESTS = 16_384
+_REMEMBERED_HEADERS = 4_096
 _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
@@ -283,11 +284,17 @@ def _shown_headers(answer: Answer) -> dict[str, str]:
     """Headers by lower-case name, harmless, secrets masked; what repeats is joined by commas."""
     shown: dict[str, str] = {}
     for raw_name, raw_value in answer.headers[:_MOST_HEADERS]:
-        name = raw_name.decode("latin-1").lower()
-        value = clean(raw_value[:_LONGEST_HEADER].decode("utf-8", "replace"))
-        value = mask_header(name, value)
+        name, value = _shown_header(raw_name, raw_value[:_LONGEST_HEADER])
         shown[name] = f"{shown[name]}, {value}" if name in shown else value
     return shown
+
+
+@lru_cache(maxsize=_REMEMBERED_HEADERS)
+def _shown_header(raw_name: bytes, raw_value: bytes) -> tuple[str, str]:
+    """One header; remembered, because most answers carry the same ones as the answer before."""
+    name = clean(raw_name.decode("latin-1")).lower()
+    value = clean(raw_value.decode("utf-8", "replace"))
+    return name, mask_header(name, value)
 
 
 def _repeat_command(config: HttpConfig, timeout_ms: int) -> str:
