@@ -37,6 +37,7 @@ from statustui.domain.conditions import check_conditions
 from statustui.domain.errors import Problem, ValidationFailed
 from statustui.domain.fields import FieldReader, Path, require_valid, shown
 from statustui.domain.masking import MASK, is_secret_name, mask_header, mask_url
+from statustui.domain.probe_config import CommandConfig, HeartbeatConfig, PostgresConfig
 from statustui.domain.status import MonitorType
 from statustui.domain.text import format_duration
 
@@ -47,10 +48,13 @@ __all__ = [
     "BasicAuth",
     "BearerAuth",
     "CheckConfig",
+    "CommandConfig",
     "DnsConfig",
+    "HeartbeatConfig",
     "HttpConfig",
     "MonitorSpec",
     "PingConfig",
+    "PostgresConfig",
     "TcpConfig",
     "config_to_mapping",
     "default_retry_interval_seconds",
@@ -137,7 +141,7 @@ _MONITOR_KEYS = (
     "config",
 )
 _MONITOR_LATER = {"regions": NOT_YET, "region_quorum": NOT_YET}
-_TYPES_LATER = ("tls", "postgres", "heartbeat", "command")
+_TYPES_LATER = ("tls",)
 
 
 def parse_config(type: MonitorType, mapping: object, *, path: Path = ()) -> CheckConfig:  # noqa: A002

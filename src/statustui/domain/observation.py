@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
 
+from statustui.domain.perfdata import PerfDatum
 from statustui.domain.status import ErrorKind
 
 _EMPTY: Mapping[str, str] = MappingProxyType({})
@@ -53,7 +54,11 @@ class Observation:
         certificate: the leaf certificate, None without TLS.
         dns_rcode: "NOERROR", "NXDOMAIN", … for DNS checks.
         answers: DNS answers as text, or a TCP banner as its one element.
+        dnssec: "secure", "insecure" or "bogus" where validation was asked for.
         loss_percent: lost packets of a ping, 0–100.
+        rows: how many rows a query gave, at most as many as were read; cell: the first one's first.
+        exit_code: of a plugin; None when it did not end by itself.
+        output: what a plugin printed before its figures; perfdata: these figures.
         redirects: the addresses gone through, in order.
         repeat_command: the curl, dig, nc or ping line that repeats the look, secrets masked.
     """
@@ -75,3 +80,9 @@ class Observation:
     loss_percent: float | None = None
     redirects: tuple[str, ...] = ()
     repeat_command: str = ""
+    dnssec: str | None = None
+    rows: int | None = None
+    cell: str | None = None
+    exit_code: int | None = None
+    output: str = ""
+    perfdata: tuple[PerfDatum, ...] = ()

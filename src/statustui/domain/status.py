@@ -139,6 +139,9 @@ class MonitorType(StrEnum):
     TCP = "tcp"
     DNS = "dns"
     PING = "ping"
+    POSTGRES = "postgres"
+    HEARTBEAT = "heartbeat"
+    COMMAND = "command"
 
 
 class Visibility(StrEnum):
