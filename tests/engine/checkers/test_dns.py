@@ -11,6 +11,7 @@ from typing import cast
 import dns.flags
 import dns.message
 import dns.rcode
+import dns.reversename
 import dns.rrset
 import pytest
 
@@ -20,6 +21,7 @@ from statustui.engine.checkers import look
 from statustui.engine.checkers.dns import look_dns
 from tests.engine.checkers.servers import free_port
 
+_REVERSE_6 = dns.reversename.from_address("2001:db8::7").to_text()
 RECORDS = {
     ("api.acme.test.", "A"): [
         ("api.acme.test.", "CNAME", "edge.acme.test."),
@@ -29,6 +31,21 @@ RECORDS = {
     ("api.acme.test.", "AAAA"): [("api.acme.test.", "AAAA", "2001:db8::1")],
     ("www.acme.test.", "CNAME"): [("www.acme.test.", "CNAME", "edge.acme.test.")],
     ("acme.test.", "MX"): [("acme.test.", "MX", "10 mail.acme.test.")],
+    ("acme.test.", "NS"): [("acme.test.", "NS", "ns1.acme.test."), ("acme.test.", "NS", "ns2.b.")],
+    ("acme.test.", "SOA"): [
+        (
+            "acme.test.",
+            "SOA",
+            "ns1.acme.test. hostmaster.acme.test. 2026112701 7200 900 1209600 300",
+        )
+    ],
+    ("_sip._tcp.acme.test.", "SRV"): [
+        ("_sip._tcp.acme.test.", "SRV", "10 60 5060 sip.acme.test."),
+        ("_sip._tcp.acme.test.", "SRV", "0 0 0 ."),
+    ],
+    ("acme.test.", "CAA"): [("acme.test.", "CAA", '0 issue "ca.test"')],
+    ("7.2.0.192.in-addr.arpa.", "PTR"): [("7.2.0.192.in-addr.arpa.", "PTR", "edge.acme.test.")],
+    (_REVERSE_6, "PTR"): [(_REVERSE_6, "PTR", "six.acme.test.")],
     ("acme.test.", "TXT"): [("acme.test.", "TXT", '"v=spf1 " "-all \\027[31m"')],
 }
 
@@ -55,6 +72,13 @@ def respond(wire: bytes, over_udp: bool) -> list[bytes]:
             return [other.to_wire()]
         response.answer.append(dns.rrset.from_text(name, 60, "IN", "A", "192.0.2.9"))
         return [b"\x00", other.to_wire(), response.to_wire()]
+    if first in ("signed", "unsigned", "bogus", "lame"):
+        return [_validated(query, response, first)]
+    if first == "cut" and over_udp:
+        response.flags |= dns.flags.TC
+        return [response.to_wire()]
+    if first == "cut":
+        return [b""]
     if first == "large":
         if over_udp:
             response.flags |= dns.flags.TC
@@ -68,6 +92,20 @@ def respond(wire: bytes, over_udp: bool) -> list[bytes]:
     for owner, kind, text in found or ():
         response.answer.append(dns.rrset.from_text(owner, 60, "IN", kind, text))
     return [response.to_wire()]
+
+
+def _validated(query: dns.message.Message, response: dns.message.Message, kind: str) -> bytes:
+    """What a validating resolver says of a zone that is signed, not signed, badly signed, dead."""
+    name = query.question[0].name.to_text()
+    checks = not query.flags & dns.flags.CD
+    if kind == "lame" or (kind == "bogus" and checks):
+        response.set_rcode(dns.rcode.SERVFAIL)
+        return response.to_wire()
+    response.answer.append(dns.rrset.from_text(name, 60, "IN", "A", "192.0.2.1"))
+    # AD is for those who asked for it.
+    if kind == "signed" and query.ednsflags & dns.flags.DO:
+        response.flags |= dns.flags.AD
+    return response.to_wire()
 
 
 class _Udp(asyncio.DatagramProtocol):
@@ -116,6 +154,17 @@ async def _serving_names() -> AsyncIterator[str]:
         ("www.acme.test", "CNAME", ("edge.acme.test",)),
         ("acme.test", "MX", ("10 mail.acme.test",)),
         ("acme.test", "TXT", ("v=spf1 -all",)),
+        ("acme.test", "NS", ("ns1.acme.test", "ns2.b")),
+        (
+            "acme.test",
+            "SOA",
+            ("ns1.acme.test hostmaster.acme.test 2026112701 7200 900 1209600 300",),
+        ),
+        ("_sip._tcp.acme.test", "SRV", ("0 0 0 .", "10 60 5060 sip.acme.test")),
+        ("acme.test", "CAA", ('0 issue "ca.test"',)),
+        ("192.0.2.7", "PTR", ("edge.acme.test",)),
+        ("7.2.0.192.in-addr.arpa", "PTR", ("edge.acme.test",)),
+        ("2001:db8::7", "PTR", ("six.acme.test",)),
         ("late.acme.test", "A", ("192.0.2.9",)),
     ],
 )
@@ -142,6 +191,35 @@ async def test_an_answer_that_does_not_fit_comes_over_tcp(resolver: str) -> None
     seen = await look(DnsConfig("large.acme.test", "A", resolver), timeout_ms=5_000)
     assert seen.dns_rcode == "NOERROR"
     assert len(seen.answers) == 100
+
+
+@pytest.mark.parametrize(
+    ("zone", "rcode", "dnssec"),
+    [
+        ("signed", "NOERROR", "secure"),
+        ("unsigned", "NOERROR", "insecure"),
+        ("bogus", "SERVFAIL", "bogus"),
+        ("lame", "SERVFAIL", None),
+    ],
+)
+async def test_validation_is_the_resolvers_and_bogus_is_told_from_broken(
+    resolver: str, zone: str, rcode: str, dnssec: str | None
+) -> None:
+    config = DnsConfig(f"{zone}.acme.test", "A", resolver, dnssec=True)
+    seen = await look(config, timeout_ms=5_000)
+    assert seen.error_kind is None, seen.reason
+    assert (seen.dns_rcode, seen.dnssec) == (rcode, dnssec)
+    assert "+dnssec" in seen.repeat_command
+    plain = await look(DnsConfig(f"{zone}.acme.test", "A", resolver), timeout_ms=5_000)
+    assert plain.dnssec is None
+
+
+async def test_a_cut_answer_whose_rest_does_not_come(resolver: str) -> None:
+    seen = await look(DnsConfig("cut.acme.test", "A", resolver), timeout_ms=5_000)
+    assert seen.error_kind is ErrorKind.PROTOCOL
+    assert seen.reason.startswith(
+        f"the answer of resolver {resolver} did not fit into a datagram, and over TCP: "
+    )
 
 
 @pytest.mark.parametrize("name", ["silent.acme.test", "wrong-id.acme.test", "garbage.acme.test"])
