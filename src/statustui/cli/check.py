@@ -23,7 +23,7 @@ def check(
         typer.Argument(
             metavar="TARGET",
             help="https://host/path, tcp://host:port, tls://host:port, ping://host, "
-            "dns://resolver/name?type=MX, postgresql://user@host/database, or the name of a monitor",
+            "dns://resolver/name?type=MX, postgresql://user@host/database, or a monitor's name",
         ),
     ],
     timeout: Annotated[

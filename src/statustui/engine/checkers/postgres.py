@@ -76,7 +76,7 @@ async def look_postgres(
     except LookFailed as failure:
         trace.stop()
         kind, reason = failure.kind, failure.reason
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, ssl.SSLError) as error:
+    except Exception as error:  # noqa: BLE001  the driver raises whatever it stumbles over
         trace.stop()
         kind, reason = _explain(error, parts, trace, during_query=trace.connected)
     finally:
@@ -267,11 +267,10 @@ def _explain(
     if isinstance(error, ConnectionRefusedError):
         return ErrorKind.REFUSED, f"connect to {where} refused"
     if isinstance(error, OSError):
-        # asyncio joins what several attempts said into one text.
-        why = error.strerror or str(error)
-        if during_query or "unexpected connection_lost" in str(error):
-            return ErrorKind.PROTOCOL, f"{where} closed the connection before it had answered"
-        return ErrorKind.CONNECT, f"connect to {where} failed: {why}"
+        broke = isinstance(error, ConnectionError) and (error.errno is None or not error.strerror)
+        if broke or during_query or isinstance(error, ConnectionResetError | BrokenPipeError):
+            return ErrorKind.CONNECT, f"{where} closed the connection before it had answered"
+        return ErrorKind.CONNECT, f"connect to {where} failed: {error.strerror or error}"
     return ErrorKind.PROTOCOL, f"{where} does not speak PostgreSQL's protocol: {error}"
 
 
