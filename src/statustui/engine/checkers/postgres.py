@@ -282,6 +282,8 @@ def _explain_server(
     said = str(error.args[0]) if error.args else type(error).__name__
     if state.startswith(("57P", "53")):
         return ErrorKind.CONNECT, f"{trace.peer} takes no connection: {said}"
+    if isinstance(error, asyncpg.ConnectionDoesNotExistError):
+        return ErrorKind.CONNECT, f"{trace.peer} closed the connection before it had answered"
     if state == "57014":
         return ErrorKind.TIMEOUT, f"{trace.peer} ended the query: {said}"
     if state.startswith("28"):
