@@ -37,7 +37,7 @@ def test_a_dsn_is_taken_apart() -> None:
         ("postgresql://a@b:0/c", "port 0"),
         ("postgresql://a@b:99999/c", "cannot be read"),
         ("postgresql://a@b/c?host=/run/postgresql", '"sslmode" alone'),
-        ("postgresql://a@b/c?passfile=/root/.pgpass", '"sslmode" alone'),
+        ("postgresql://a@b/c?passfile=/etc/pgpass", '"sslmode" alone'),
         ("postgresql://a@b/c?sslmode=never", "sslmode is one of"),
     ],
 )

@@ -17,6 +17,9 @@ SSL_MODES = ("disable", "prefer", "require", "verify-ca", "verify-full")
 # Rows that are read of a query's result, and the first of them that are kept in detail.
 POSTGRES_MOST_ROWS = 1_000
 
+# Asked of somebody else's database, and not of ours.
+DEFAULT_QUERY = "SELECT 1"
+
 _DSN_SCHEMES = ("postgresql", "postgres")
 # What plugins agreed to mean by these letters is never a secret.
 _HARMLESS_LETTERS = frozenset("tcwHlu")
@@ -34,7 +37,7 @@ class PostgresConfig:
     """
 
     dsn: str
-    query: str = "SELECT 1"
+    query: str = DEFAULT_QUERY
     expected: str | None = None
     expected_rows: int | None = None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from statustui.domain.errors import Problem
 from statustui.domain.fields import FieldReader, Path
 from statustui.domain.probe_config import (
+    DEFAULT_QUERY,
     POSTGRES_MOST_ROWS,
     CommandConfig,
     HeartbeatConfig,
@@ -32,7 +33,7 @@ def read_postgres(mapping: object, problems: list[Problem], path: Path) -> Postg
             reader.wrong("dsn", parts)
     return PostgresConfig(
         dsn=dsn,
-        query=reader.text("query", "SELECT 1", longest=10_000, cleaned=False),
+        query=reader.text("query", DEFAULT_QUERY, longest=10_000, cleaned=False),
         expected=_read_cell(reader),
         expected_rows=reader.integer("expected_rows", None, least=0, most=POSTGRES_MOST_ROWS),
     )
