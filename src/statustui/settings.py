@@ -88,6 +88,26 @@ class EngineSettings(_Group):
         le=600,
         description="how often monitors are read again when no announcement arrives",
     )
+    commands_allowed: Annotated[tuple[Path, ...], NoDecode] = Field(
+        (),
+        description="folders whose programs the command checks of this host may run, separated "
+        "by commas; none by default",
+    )
+
+    @field_validator("commands_allowed", mode="before")
+    @classmethod
+    def _split_folders(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("commands_allowed")
+    @classmethod
+    def _whole_paths(cls, value: tuple[Path, ...]) -> tuple[Path, ...]:
+        for folder in value:
+            if not folder.is_absolute() or folder == Path("/") or "\0" in str(folder):
+                raise ValueError(f"{folder} is not the absolute path of a folder below /")
+        return value
 
 
 class WebSettings(_Group):

@@ -50,6 +50,7 @@ RULES: dict[str, tuple[str, str, str, str]] = {
         "statustui_engine",
     ),
     "monitor_state_changes": (SEEN, "statustui_engine", "-", "-"),
+    "beats": (SEEN, "-", "-", "-"),
     "checks": (SEEN, "statustui_engine", "-", "-"),
     "rollups_hourly": (
         SEEN,
@@ -123,6 +124,7 @@ INSERTS = {
     "monitor_status": "(monitor, org_id, state, since) VALUES ($spare, $org, 'up', now())",
     "monitor_state_changes": "(org_id, monitor, from_state, to_state, effective_at)"
     " VALUES ($org, $key, 'up', 'down', now())",
+    "beats": "(monitor, org_id, expected_from) VALUES ($key, $org, now())",
     "checks": "(monitor, region, checked_at, org_id, slot_at, status, duration_ms)"
     " VALUES ($key, 1, now(), $org, now(), 'failure', 1)",
     "rollups_hourly": "(org_id, monitor, hour) VALUES ($org, $key, '2026-01-01 00:00Z')",

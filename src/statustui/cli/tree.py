@@ -10,6 +10,7 @@ import typer
 from statustui import __version__
 from statustui.cli import (
     apply,
+    beat,
     check,
     console,
     dashboard,
@@ -42,7 +43,7 @@ def build() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(_root)
-    for module in (serve, demo, doctor, status, check, apply, mark):
+    for module in (serve, demo, doctor, status, check, apply, mark, beat):
         module.register(app)
     app.add_typer(service.app, name="service")
     app.add_typer(monitor.app, name="monitor")

@@ -13,12 +13,21 @@ from urllib.parse import urlsplit
 
 from statustui.domain.masking import MASK, mask_header, mask_url
 from statustui.domain.pem import holds_private_key
+from statustui.domain.probe_config import (
+    CommandConfig,
+    HeartbeatConfig,
+    PostgresConfig,
+    command_name,
+    mask_argv,
+    mask_dsn,
+    split_dsn,
+)
 from statustui.domain.status import MonitorType
 from statustui.domain.text import format_duration
 
 HTTP_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 HTTP_VERSIONS = ("1.1", "2", "auto")
-DNS_RECORD_TYPES = ("A", "AAAA", "CNAME", "MX", "TXT")
+DNS_RECORD_TYPES = ("A", "AAAA", "CNAME", "MX", "NS", "TXT", "SOA", "SRV", "CAA", "PTR")
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +112,11 @@ class DnsConfig:
     """One DNS question.
 
     Attributes:
+        name: what is asked for; for PTR also an IP address, whose reverse name is then asked for.
         resolver: "10.0.0.1", "10.0.0.1:5353" or "[::1]:53"; None takes the system's.
         expected: answers as text; none means that any answer will do.
         expected_match: "subset": every expected answer is there; "set": exactly these.
+        dnssec: whether the resolver must say that it validated the answer's signatures.
     """
 
     name: str
@@ -113,6 +124,7 @@ class DnsConfig:
     resolver: str | None = None
     expected: tuple[str, ...] = ()
     expected_match: str = "subset"
+    dnssec: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +177,16 @@ class TlsConfig:
     ca: str | None = None
 
 
-CheckConfig = HttpConfig | TcpConfig | DnsConfig | PingConfig | TlsConfig
+CheckConfig = (
+    HttpConfig
+    | TcpConfig
+    | DnsConfig
+    | PingConfig
+    | TlsConfig
+    | PostgresConfig
+    | HeartbeatConfig
+    | CommandConfig
+)
 
 
 def type_of(config: CheckConfig) -> MonitorType:
@@ -181,6 +202,12 @@ def type_of(config: CheckConfig) -> MonitorType:
             return MonitorType.PING
         case TlsConfig():
             return MonitorType.TLS
+        case PostgresConfig():
+            return MonitorType.POSTGRES
+        case HeartbeatConfig():
+            return MonitorType.HEARTBEAT
+        case CommandConfig():
+            return MonitorType.COMMAND
         case _:
             assert_never(config)
 
@@ -201,6 +228,13 @@ def target_of(config: CheckConfig) -> str:
         case TlsConfig():
             talk = f"{config.starttls} " if config.starttls else ""
             return talk + _with_port(config.host, config.port)
+        case PostgresConfig():
+            return mask_dsn(config.dsn)
+        case HeartbeatConfig():
+            every, grace = _spell(config.every_seconds), _spell(config.grace_seconds)
+            return f"a beat every {every}, {grace} grace"
+        case CommandConfig():
+            return " ".join([command_name(config.argv), *mask_argv(config.argv)[1:]])
         case _:
             assert_never(config)
 
@@ -214,6 +248,13 @@ def host_of(config: CheckConfig) -> str:
             return config.host.lower()
         case DnsConfig():
             return config.resolver or "the system's resolver"
+        case PostgresConfig():
+            parts = split_dsn(config.dsn)
+            return parts if isinstance(parts, str) else parts.host.lower()
+        case HeartbeatConfig():
+            return "the table of beats"
+        case CommandConfig():
+            return "this host's processes"
         case _:
             assert_never(config)
 
@@ -266,6 +307,7 @@ def config_to_mapping(config: CheckConfig) -> dict[str, object]:
                 "resolver": config.resolver,
                 "expected": list(config.expected),
                 "expected_match": config.expected_match,
+                "dnssec": config.dnssec,
             }
         case PingConfig():
             return {
@@ -284,6 +326,20 @@ def config_to_mapping(config: CheckConfig) -> dict[str, object]:
                 "warn_days": config.warn_days,
                 "ca": config.ca,
             }
+        case PostgresConfig():
+            return {
+                "dsn": config.dsn,
+                "query": config.query,
+                "expected": config.expected,
+                "expected_rows": config.expected_rows,
+            }
+        case HeartbeatConfig():
+            return {
+                "every": _spell(config.every_seconds),
+                "grace": _spell(config.grace_seconds),
+            }
+        case CommandConfig():
+            return {"argv": list(config.argv)}
         case _:
             assert_never(config)
 
@@ -334,11 +390,19 @@ def masked(config: CheckConfig) -> dict[str, object]:
                     assert_never(config.auth)
         case TcpConfig():
             mapping["send"] = _mask_text(config.send)
-        case DnsConfig() | PingConfig() | TlsConfig():
+        case PostgresConfig():
+            mapping["dsn"] = mask_dsn(config.dsn)
+        case CommandConfig():
+            mapping["argv"] = mask_argv(config.argv)
+        case DnsConfig() | PingConfig() | TlsConfig() | HeartbeatConfig():
             pass
         case _:
             assert_never(config)
     return mapping
+
+
+def _spell(seconds: int) -> str:
+    return format_duration(timedelta(seconds=seconds))
 
 
 def _mask_text(text: str | None) -> str | None:

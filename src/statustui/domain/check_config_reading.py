@@ -19,6 +19,7 @@ from statustui.domain.errors import Problem
 from statustui.domain.fields import FieldReader, Path, shown
 from statustui.domain.http_config_reading import read_http, read_ip_version
 from statustui.domain.pem import read_pem
+from statustui.domain.probe_config_reading import read_command, read_heartbeat, read_postgres
 from statustui.domain.status import MonitorType
 
 NOT_YET = "not available in this version"
@@ -46,6 +47,12 @@ def read_config(
             return _read_ping(mapping, problems, path)
         case MonitorType.TLS:
             return _read_tls(mapping, problems, path)
+        case MonitorType.POSTGRES:
+            return read_postgres(mapping, problems, path)
+        case MonitorType.HEARTBEAT:
+            return read_heartbeat(mapping, problems, path)
+        case MonitorType.COMMAND:
+            return read_command(mapping, problems, path)
         case _:
             assert_never(monitor_type)
 
@@ -76,12 +83,16 @@ def _read_tcp(mapping: object, problems: list[Problem], path: Path) -> TcpConfig
 _HOST_LABEL = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_\-]{0,61}[A-Za-z0-9_])?")
 
 
-def _is_host(host: str) -> bool:
+def _is_address(host: str) -> bool:
     try:
         ipaddress.ip_address(host)
     except ValueError:
-        pass
-    else:
+        return False
+    return True
+
+
+def _is_host(host: str) -> bool:
+    if _is_address(host):
         return True
     if re.fullmatch(r"[\d.]+", host):
         return False  # digits and dots alone that are no address are a typing mistake
@@ -107,21 +118,17 @@ def _read_host(reader: FieldReader, key: str) -> str:
     return host
 
 
-_DNS_KEYS = ("name", "record_type", "resolver", "expected", "expected_match")
-_RECORD_TYPES_LATER = ("NS", "SOA", "SRV", "CAA", "PTR")
+_DNS_KEYS = ("name", "record_type", "resolver", "expected", "expected_match", "dnssec")
 
 
 def _read_dns(mapping: object, problems: list[Problem], path: Path) -> DnsConfig:
-    reader = FieldReader(mapping, problems, path=path, known=_DNS_KEYS, later={"dnssec": NOT_YET})
+    reader = FieldReader(mapping, problems, path=path, known=_DNS_KEYS)
     name = reader.text("name", "", longest=253, required=True)
+    chosen = reader.choice("record_type", "A", of=DNS_RECORD_TYPES)
     if name and not _is_host(name.removeprefix("*.")):
         reader.wrong("name", f"{shown(name)} is not a domain name")
-    record_type = reader.raw("record_type")
-    if record_type in _RECORD_TYPES_LATER:
-        reader.wrong("record_type", f'"{record_type}" is {NOT_YET}')
-        chosen = "A"
-    else:
-        chosen = reader.choice("record_type", "A", of=DNS_RECORD_TYPES)
+    elif chosen != "PTR" and _is_address(name):
+        reader.wrong("name", f"{shown(name)} is an address; its name is asked for with PTR")
     resolver = reader.text("resolver", None, longest=100)
     if resolver is not None and split_resolver(resolver) is None:
         reader.wrong(
@@ -137,6 +144,7 @@ def _read_dns(mapping: object, problems: list[Problem], path: Path) -> DnsConfig
         resolver=resolver,
         expected=expected,
         expected_match=match,
+        dnssec=reader.flag("dnssec", False),
     )
 
 

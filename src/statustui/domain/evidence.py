@@ -7,9 +7,10 @@ service sends at three in the morning is read in a terminal.
     at, duration_ms, phases {resolve_ms, connect_ms, tls_ms, first_byte_ms, transfer_ms}, address,
     addresses [], status_code, http_version, headers {name: value},
     certificate {subject, issuer, serial, not_after, names, chain},
-    dns_rcode, answers [], loss_percent,
+    dns_rcode, dnssec, answers [], loss_percent,
     round_trips {sent, received, min_ms, avg_ms, max_ms, jitter_ms},
-    redirects [{url, status_code, duration_ms}], repeat_command
+    redirects [{url, status_code, duration_ms}], rows, exit_code, output,
+    perfdata [{label, value, unit, warn, crit, min, max}], repeat_command
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from datetime import datetime
 
 from statustui.domain.monitor import mask_header
 from statustui.domain.observation import Certificate, Observation, Phases, RoundTrips
+from statustui.domain.perfdata import PerfDatum
 from statustui.domain.text import clean, shorten
 
 BODY_BYTES = 4_096
@@ -26,7 +28,9 @@ BODY_BYTES = 4_096
 _PHASES = ("resolve_ms", "connect_ms", "tls_ms", "first_byte_ms", "transfer_ms")
 _MOST_HEADERS = 50
 _MOST_ANSWERS = 50
+_MOST_FIGURES = 20
 _LONGEST_VALUE = 500
+_LONGEST_OUTPUT = 1_000
 
 
 def describe(observation: Observation, *, in_full: bool) -> dict[str, object]:
@@ -47,6 +51,7 @@ def describe(observation: Observation, *, in_full: bool) -> dict[str, object]:
         "address": _short(observation.address),
         "status_code": observation.status_code,
         "dns_rcode": observation.dns_rcode,
+        "dnssec": observation.dnssec,
         "answers": [_short(answer) for answer in observation.answers[:_MOST_ANSWERS]],
         "loss_percent": observation.loss_percent,
         "addresses": [_short(address) for address in observation.addresses[:_MOST_ANSWERS]],
@@ -60,6 +65,10 @@ def describe(observation: Observation, *, in_full: bool) -> dict[str, object]:
             }
             for hop in observation.redirects[:_MOST_ANSWERS]
         ],
+        "rows": observation.rows,
+        "exit_code": observation.exit_code,
+        "output": shorten(clean(observation.output, multiline=True), _LONGEST_OUTPUT),
+        "perfdata": [_figure(datum) for datum in observation.perfdata[:_MOST_FIGURES]],
         "repeat_command": shorten(clean(observation.repeat_command), 2_000),
     }
     if observation.certificate is not None:
@@ -95,6 +104,19 @@ def body_text(observation: Observation) -> str:
 
 def _short(text: str) -> str:
     return shorten(clean(text), _LONGEST_VALUE)
+
+
+def _figure(datum: PerfDatum) -> dict[str, object]:
+    figure: dict[str, object] = {
+        "label": datum.label,
+        "value": datum.value,
+        "unit": datum.unit,
+        "warn": datum.warn,
+        "crit": datum.crit,
+        "min": datum.least,
+        "max": datum.most,
+    }
+    return {key: value for key, value in figure.items() if value not in (None, "")}
 
 
 def phases_of(detail: Mapping[str, object] | None) -> Phases:

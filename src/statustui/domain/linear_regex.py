@@ -278,8 +278,11 @@ class _Builder:
             for _ in range(most - least):
                 tail = self._add(_Node(following=(self._sequence(items, tail), then)))
         for _ in range(least):
-            # Counted repeats of nothing would go on for long without adding a node.
-            tail = self._add(_Node(following=(self._sequence(items, tail),)))
+            size = len(self._nodes)
+            tail = self._sequence(items, tail)
+            if len(self._nodes) == size:
+                # Repeats of nothing would go on for long without ever reaching the limit.
+                tail = self._add(_Node(following=(tail,)))
         return tail
 
     def _anchor(self, name: str) -> Callable[[int, int], bool]:

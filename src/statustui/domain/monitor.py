@@ -38,6 +38,7 @@ from statustui.domain.errors import Problem, ValidationFailed
 from statustui.domain.fields import FieldReader, Path, require_valid, shown
 from statustui.domain.http_config_reading import url_problem
 from statustui.domain.masking import MASK, is_secret_name, mask_header, mask_url
+from statustui.domain.probe_config import CommandConfig, HeartbeatConfig, PostgresConfig
 from statustui.domain.status import MonitorType
 from statustui.domain.text import format_duration
 
@@ -48,10 +49,13 @@ __all__ = [
     "BasicAuth",
     "BearerAuth",
     "CheckConfig",
+    "CommandConfig",
     "DnsConfig",
+    "HeartbeatConfig",
     "HttpConfig",
     "MonitorSpec",
     "PingConfig",
+    "PostgresConfig",
     "TcpConfig",
     "TlsConfig",
     "config_to_mapping",
@@ -139,7 +143,6 @@ _MONITOR_KEYS = (
     "config",
 )
 _MONITOR_LATER = {"regions": NOT_YET, "region_quorum": NOT_YET}
-_TYPES_LATER = ("postgres", "heartbeat", "command")
 
 
 def parse_config(type: MonitorType, mapping: object, *, path: Path = ()) -> CheckConfig:  # noqa: A002
@@ -238,11 +241,6 @@ def read_monitor(mapping: object, problems: list[Problem], path: Path = ()) -> M
 
 
 def _read_type(reader: FieldReader) -> MonitorType | None:
-    word = reader.raw("type")
-    if isinstance(word, str) and word in _TYPES_LATER:
-        kinds = ", ".join(MonitorType)
-        reader.wrong("type", f'"{word}" is {NOT_YET}, which knows {kinds}')
-        return None
     chosen = reader.choice("type", None, of=[str(kind) for kind in MonitorType], required=True)
     return MonitorType(chosen) if chosen is not None else None
 

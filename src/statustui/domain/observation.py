@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
 
+from statustui.domain.perfdata import PerfDatum
 from statustui.domain.status import ErrorKind
 
 _EMPTY: Mapping[str, str] = MappingProxyType({})
@@ -96,11 +97,15 @@ class Observation:
         certificate: the leaf certificate, None without TLS.
         dns_rcode: "NOERROR", "NXDOMAIN", … for DNS checks.
         answers: DNS answers as text, or a TCP banner as its one element.
+        dnssec: "secure", "insecure" or "bogus" where validation was asked for.
         loss_percent: lost packets of a ping, 0–100.
         round_trips: what a series of pings came to.
         redirects: those followed, in order.
         body_matches: whether the body matched the monitor's `body_regex`, None without one.
         http_version: "1.1", "2", as it was spoken; empty for other kinds.
+        rows: how many rows a query gave, at most as many as were read; cell: the first one's first.
+        exit_code: of a plugin; None when it did not end by itself.
+        output: what a plugin printed before its figures; perfdata: these figures.
         repeat_command: the curl, dig, nc or ping line that repeats the look, secrets masked.
     """
 
@@ -125,3 +130,9 @@ class Observation:
     round_trips: RoundTrips | None = None
     body_matches: bool | None = None
     http_version: str = ""
+    dnssec: str | None = None
+    rows: int | None = None
+    cell: str | None = None
+    exit_code: int | None = None
+    output: str = ""
+    perfdata: tuple[PerfDatum, ...] = ()

@@ -140,6 +140,9 @@ class MonitorType(StrEnum):
     DNS = "dns"
     PING = "ping"
     TLS = "tls"
+    POSTGRES = "postgres"
+    HEARTBEAT = "heartbeat"
+    COMMAND = "command"
 
 
 class Visibility(StrEnum):

@@ -27,10 +27,13 @@ from typing import assert_never
 from statustui.domain.conditions import Condition, evaluate, parse
 from statustui.domain.monitor import (
     CheckConfig,
+    CommandConfig,
     DnsConfig,
+    HeartbeatConfig,
     HttpConfig,
     MonitorSpec,
     PingConfig,
+    PostgresConfig,
     TcpConfig,
     TlsConfig,
     target_of,
@@ -164,6 +167,9 @@ def _degraded(spec: MonitorSpec, observation: Observation, at: datetime) -> Chec
         ending = _ends_soon(spec.config, observation.certificate, at)
         if ending:
             return CheckResult(CheckStatus.DEGRADED, None, ending)
+    if observation.exit_code == 1:
+        said = observation.output.partition("\n")[0]
+        return CheckResult(CheckStatus.DEGRADED, None, _line(said) or "the plugin warns")
     failed = _failing([_parsed(text) for text in spec.degraded_conditions], observation, at)
     if failed:
         return CheckResult(CheckStatus.DEGRADED, None, _line(failed[0]), tuple(failed))
@@ -215,8 +221,8 @@ def _unexpected(
     match config:
         case HttpConfig():
             return _unexpected_http(config, observation, named)
-        case TcpConfig() | TlsConfig():
-            return None  # what must come back, or be shown, is waited for while looking
+        case TcpConfig() | TlsConfig() | HeartbeatConfig():
+            return None  # what must come, or be shown, is waited for while looking
         case DnsConfig():
             return _unexpected_dns(config, observation, named)
         case PingConfig():
@@ -225,6 +231,10 @@ def _unexpected(
                 return None
             allowed = f", allowed {config.max_loss_percent:g} %" if config.max_loss_percent else ""
             return _failure(ErrorKind.LOSS, f"{loss:g} % of packets lost{allowed}")
+        case PostgresConfig():
+            return _unexpected_postgres(config, observation)
+        case CommandConfig():
+            return _unexpected_exit(observation)
         case _:
             assert_never(config)
 
@@ -268,11 +278,22 @@ def _unexpected_dns(
 ) -> CheckResult | None:
     rcode = observation.dns_rcode
     asked = f"{config.record_type} {config.name}"
+    if observation.dnssec == "bogus":
+        return _failure(
+            ErrorKind.DNS,
+            f"{asked}: {rcode}, its DNSSEC signatures do not validate "
+            "(without validation it is answered)",
+        )
     if "DNS_RCODE" not in named:
         if rcode is not None and rcode != "NOERROR":
             return _failure(ErrorKind.DNS, f"{asked}: {rcode}")
         if not observation.answers:
             return _failure(ErrorKind.DNS, f"{asked}: no such record")
+    if observation.dnssec == "insecure":
+        return _failure(
+            ErrorKind.DNS,
+            f"{asked}: answered, but not validated: it is unsigned, or the resolver does not check",
+        )
     if not config.expected:
         return None
     found = {_dns_form(answer) for answer in observation.answers}
@@ -290,8 +311,41 @@ def _unexpected_dns(
 
 
 def _dns_form(answer: str) -> str:
-    """Answers compare without case and closing dot, "10 MX.acme.test." like "10 mx.acme.test"."""
-    return clean(answer).lower().removesuffix(".")
+    """Answers compare without case and closing dots, "10 MX.acme.test." like "10 mx.acme.test"."""
+    return " ".join(word.removesuffix(".") for word in clean(answer).lower().split())
+
+
+def _unexpected_postgres(config: PostgresConfig, observation: Observation) -> CheckResult | None:
+    rows, cell = observation.rows, observation.cell
+    if config.expected_rows is not None and rows != config.expected_rows:
+        return _failure(
+            ErrorKind.ASSERTION, f"the query gave {rows} rows, expected {config.expected_rows}"
+        )
+    if config.expected is not None and cell != config.expected:
+        found = "no row" if rows == 0 else "NULL" if cell is None else f'"{shorten(cell, 80)}"'
+        return _failure(
+            ErrorKind.ASSERTION,
+            f'the query gave {found}, expected "{shorten(config.expected, 80)}"',
+        )
+    return None
+
+
+def _unexpected_exit(observation: Observation) -> CheckResult | None:
+    """What a plugin's exit code says; a warning is a success that `_degraded` looks at."""
+    code = observation.exit_code
+    if code in (0, 1):
+        return None
+    said = observation.output.partition("\n")[0]
+    if code == 2:
+        return _failure(ErrorKind.COMMAND, said or "the plugin says critical")
+    if code == 3:
+        return CheckResult(
+            CheckStatus.UNKNOWN, ErrorKind.COMMAND, _line(said) or "the plugin says unknown"
+        )
+    # A plugin that broke says nothing about what it was to look at.
+    how = f"killed by signal {-code}" if code is not None and code < 0 else f"exit code {code}"
+    line = f"the plugin broke, {how}{': ' if said else ''}{said}"
+    return CheckResult(CheckStatus.UNKNOWN, ErrorKind.COMMAND, _line(line))
 
 
 # -- many looks ------------------------------------------------------------------------------------

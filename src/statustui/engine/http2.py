@@ -20,6 +20,10 @@ from statustui.engine.body import Body
 
 MAX_HEAD_BYTES = 65_536
 _MAX_INTERIM = 10
+_HEAD_BYTES = 9
+_SETTINGS = 4
+# What a client allows unless it says otherwise, and this one does not.
+_LARGEST_FRAME = 16_384
 _CONFIG = h2.config.H2Configuration(client_side=True, header_encoding=None)
 
 
@@ -45,7 +49,7 @@ class Http2Exchange:
         self._body = body
         self._head_only = head_only
         self._interim = 0
-        self._first = b""
+        self._frames = _FrameLengths()
         self._connection = h2.connection.H2Connection(_CONFIG)
         self._stream = 1
         self.status = 0
@@ -74,29 +78,25 @@ class Http2Exchange:
 
     def receive(self, data: bytes) -> bytes:
         """Takes what came and gives what is to be sent."""
-        if len(self._first) < 8:
-            self._first += data[:80]
+        self.broken = self._frames.problem(data)
+        if self.broken:
+            return b""
         try:
             for event in self._connection.receive_data(data):
                 self._handle(event)
-                if self.complete or self.broken or self._body.full:
+                if self._is_over:
                     break
             self._send_body()
         except h2.exceptions.ProtocolError as error:
             # After the end of the answer, nothing more is of interest.
             if not self.complete and not self._body.full:
-                self._breaks_the_rules(error)
+                words = shorten(clean(str(error)), 80) or type(error).__name__
+                self.broken = f"breaks the rules of HTTP/2: {words}"
         return self._connection.data_to_send()
 
-    def _breaks_the_rules(self, error: h2.exceptions.ProtocolError) -> None:
-        if self._first.startswith(b"HTTP/1."):
-            self.broken = "does not speak HTTP/2 on this port, it answered in HTTP/1"
-        elif not self.has_head and not _looks_like_settings(self._first):
-            start = shorten(clean(self._first.decode("utf-8", "replace")), 40)
-            self.broken = f"does not speak HTTP/2 on this port, it said “{start}”"
-        else:
-            words = shorten(clean(str(error)), 80) or type(error).__name__
-            self.broken = f"breaks the rules of HTTP/2: {words}"
+    @property
+    def _is_over(self) -> bool:
+        return self.complete or bool(self.broken) or self._body.full
 
     def _handle(self, event: h2.events.Event) -> None:
         match event:
@@ -142,9 +142,45 @@ class Http2Exchange:
             self._connection.send_data(self._stream, piece, end_stream=not self._unsent)
 
 
-def _looks_like_settings(data: bytes) -> bool:
-    """Whether bytes may be the frame with which every HTTP/2 server begins."""
-    return len(data) < 4 or (data[3] == 4 and data[:1] == b"\0")
+class _FrameLengths:
+    """Watches the heads of frames go by (RFC 9113 section 4.1).
+
+    h2 waits for a frame to be whole before it looks at its length, which may be 16 MB. And whoever
+    does not speak HTTP/2 at all is better told so than waited for.
+    """
+
+    def __init__(self) -> None:
+        self._head = b""
+        self._left = 0
+        self._begun = False
+
+    def problem(self, data: bytes) -> str:
+        """What is wrong with the frames in these bytes, empty when nothing is."""
+        at = 0
+        while at < len(data):
+            if self._left:
+                at, self._left = at + self._left, max(0, self._left - (len(data) - at))
+                continue
+            wanted = _HEAD_BYTES - len(self._head)
+            self._head += data[at : at + wanted]
+            at += wanted
+            if len(self._head) < _HEAD_BYTES:
+                break
+            if not self._begun and (self._head[3] != _SETTINGS or self._head[0]):
+                return _no_http2(self._head + data[at : at + 80])
+            self._begun = True
+            self._left = int.from_bytes(self._head[:3], "big")
+            if self._left > _LARGEST_FRAME:
+                return f"breaks the rules of HTTP/2: a frame of {self._left:,} bytes"
+            self._head = b""
+        return ""
+
+
+def _no_http2(said: bytes) -> str:
+    if said.startswith(b"HTTP/1."):
+        return "does not speak HTTP/2 on this port, it answered in HTTP/1"
+    start = shorten(clean(said.decode("utf-8", "replace")), 40)
+    return f"does not speak HTTP/2 on this port, it said “{start}”"
 
 
 def _code(code: int | None) -> str:

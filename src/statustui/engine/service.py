@@ -16,6 +16,7 @@ from collections.abc import Awaitable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Protocol
 from uuid import UUID, uuid4
 
@@ -24,9 +25,10 @@ from statustui.domain.decision import Memory, WatchedMonitor, decide
 from statustui.domain.errors import Conflict, DatabaseUnavailable, StatustuiError
 from statustui.domain.monitor import CheckConfig
 from statustui.domain.observation import Observation
-from statustui.domain.status import ErrorKind
+from statustui.domain.status import ErrorKind, MonitorType
 from statustui.domain.verdict import VerdictState, wants_retry
 from statustui.engine import checkers
+from statustui.engine.beats import BeatReader
 from statustui.engine.clock import Clock
 from statustui.engine.housekeeping import keep_time
 from statustui.engine.leases import RENEW_SECONDS, LeaseKeeper
@@ -128,7 +130,10 @@ class Engine:
             store, self._clock, settings.queue_size, settings.flush_interval_ms / 1000
         )
         self._lease = LeaseKeeper(store, f"engine:{settings.region}", self._id, self._info)
-        self._options = checkers.LookOptions(wall_clock=self._clock.now)
+        self._options = checkers.LookOptions(
+            wall_clock=self._clock.now, commands_allowed=settings.commands_allowed
+        )
+        self._beats = BeatReader(store)
         self._memories: dict[int, Memory] = {}
         self._windows: dict[UUID, list[Window]] = {}
         self._unreadable: frozenset[int] = frozenset()
@@ -295,9 +300,12 @@ class Engine:
     async def _observe(self, monitor: WatchedMonitor) -> Observation:
         started_at = self._clock.now()
         mark = self._clock.mark()
+        options = self._options
+        if monitor.spec.type is MonitorType.HEARTBEAT:
+            options = replace(options, beats=partial(self._beats.of, monitor.key))
         try:
             seen = await self._look(
-                monitor.spec.config, timeout_ms=monitor.spec.timeout_ms, options=self._options
+                monitor.spec.config, timeout_ms=monitor.spec.timeout_ms, options=options
             )
         except Exception:  # noqa: BLE001  a defect in a checker must not end the watch: nobody could look
             _LOG.exception("looking for monitor %s failed in itself", monitor.id)

@@ -80,7 +80,7 @@ def _smtp(heard: bytearray, peer: str) -> Conversation:
         raise unwelcome(peer, greeting[-1], "SMTP")
     yield b"EHLO localhost\r\n"
     offers = yield from _reply(heard, peer, "SMTP")
-    if not any(line[4:].strip().upper() == b"STARTTLS" for line in offers):
+    if not any(line[4:].strip().upper() == b"STARTTLS" for line in offers[1:]):
         raise _not_offered(peer)
     yield b"STARTTLS\r\n"
     answer = yield from _reply(heard, peer, "SMTP")

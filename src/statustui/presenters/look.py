@@ -15,6 +15,7 @@ _BAR_COLUMNS = 48
 _LABEL_COLUMNS = 12
 _TEXT_COLUMNS = 84
 _BODY_LINES = 5
+_MOST_FIGURES = 20
 
 
 def check_lines(
@@ -49,7 +50,12 @@ def check_lines(
     ]
     if observation.dns_rcode is not None:
         lines.append(_fact("rcode", observation.dns_rcode))
+    if observation.dnssec is not None:
+        lines.append(_fact("DNSSEC", observation.dnssec))
     lines += [_fact("answer", each) for each in observation.answers]
+    if observation.rows is not None:
+        lines.append(_fact("rows", f"{observation.rows:,}"))
+    lines += _plugin(observation)
     if observation.loss_percent is not None:
         lines.append(_fact("loss", f"{observation.loss_percent:g} %"))
     lines += _round_trips(observation.round_trips)
@@ -113,6 +119,25 @@ def _bars(observation: Observation) -> list[str]:
             f"  {bar.name:<{_LABEL_COLUMNS}}{drawn:<{_BAR_COLUMNS}} {milliseconds(bar.now_ms):>10}"
         )
     return [*lines, ""] if waterfall.bars else lines
+
+
+def _plugin(observation: Observation) -> list[str]:
+    """What a plugin said, and its figures, each with the ranges outside of which it warns."""
+    if observation.exit_code is None:
+        return []
+    lines = [_fact("exit code", str(observation.exit_code))]
+    said = [line for line in observation.output.splitlines() if line.strip()][:_BODY_LINES]
+    lines += [_fact("said" if number == 0 else "", line) for number, line in enumerate(said)]
+    for number, datum in enumerate(observation.perfdata[:_MOST_FIGURES]):
+        value = "unknown" if datum.value is None else f"{datum.value:g}{datum.unit}"
+        ranges = [
+            f"warn {datum.warn}" if datum.warn else "",
+            f"crit {datum.crit}" if datum.crit else "",
+        ]
+        shown = ", ".join(part for part in ranges if part)
+        figure = f"{datum.label} {value}" + (f" ({shown})" if shown else "")
+        lines.append(_fact("figures" if number == 0 else "", figure))
+    return lines
 
 
 def _body(observation: Observation) -> list[str]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,6 +18,7 @@ from uuid import UUID
 
 from statustui.domain.decision import Decision, Memory, WatchedMonitor
 from statustui.domain.errors import Conflict, ValidationFailed
+from statustui.domain.heartbeat import Away, Beats
 from statustui.domain.rollup import BOUNDS_MS
 from statustui.store import engine_rows, engine_settle, queries
 from statustui.store.connection import Pool, PoolConnection, transaction
@@ -173,6 +174,20 @@ class EngineStore:
         async with transaction(self._pool, readonly=True) as connection:
             rows = await connection.fetch(_WORK["memories"], region_key)
         return {row["monitor"]: engine_rows.read_memory(row) for row in rows}
+
+    async def load_beats(self, monitors: Iterable[int]) -> tuple[Mapping[int, Beats], Away | None]:
+        """What is known of the jobs of some heartbeat monitors.
+
+        Args:
+            monitors: their keys; one that is no heartbeat is left out.
+
+        Returns:
+            What is known, by key, and the stretch around the server's last start in which no
+            beat could be noted; None when no engine lived before it.
+        """
+        async with transaction(self._pool, readonly=True) as connection:
+            rows = await connection.fetch(_WORK["beats"], list(monitors))
+        return engine_rows.read_beats(rows)
 
     # -- what was decided ------------------------------------------------------------------------
 

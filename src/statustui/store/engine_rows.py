@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import orjson
 
 from statustui.domain.decision import Decision, Memory, WatchedMonitor
+from statustui.domain.heartbeat import Away, Beats
 from statustui.domain.monitor import CheckConfig, MonitorSpec, parse_config
 from statustui.domain.scheduling import Timetable
 from statustui.domain.status import CheckStatus, ErrorKind, MonitorState, MonitorType
@@ -79,6 +80,23 @@ def read_monitor(row: Row, region: int) -> WatchedMonitor:
 def _read_config(monitor_type: MonitorType, text: str) -> CheckConfig:
     """Remembered, because thousands of monitors are read again whenever one of them is edited."""
     return parse_config(monitor_type, orjson.loads(text))
+
+
+def read_beats(rows: Sequence[Row]) -> tuple[dict[int, Beats], Away | None]:
+    """Jobs by their monitor's key, and when the server was last away (see `load_beats`)."""
+    restart = None
+    if rows and rows[0]["last_sign_at"] is not None:
+        restart = Away(rows[0]["last_sign_at"], rows[0]["server_started_at"])
+    return {
+        row["monitor"]: Beats(
+            now=row["now"],
+            expected_from=row["expected_from"],
+            last_at=row["last_at"],
+            is_ok=row["is_ok"] is not False,
+            message=row["message"] or "",
+        )
+        for row in rows
+    }, restart
 
 
 def read_memory(row: Row) -> Memory:

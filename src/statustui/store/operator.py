@@ -11,6 +11,7 @@ from datetime import datetime
 from uuid import UUID
 
 from statustui.domain.configuration import Configuration, ConfigurationChange
+from statustui.domain.heartbeat import Beats
 from statustui.domain.monitor import MonitorSpec
 from statustui.domain.posting import IncidentInput, PostReceipt, TakenBack, UpdateInput
 from statustui.domain.readmodels import (
@@ -31,6 +32,7 @@ from statustui.domain.readmodels import (
 )
 from statustui.domain.status import Impact, IncidentStatus, ServiceStatus
 from statustui.store import (
+    beats,
     board,
     configuration,
     drafts,
@@ -224,6 +226,10 @@ class OperatorStore:
     async def request_run(self, org_id: int, monitor_id: UUID) -> None:
         """Ask the watch to look once, now."""
         await monitors.request_run(self._pool, org_id, monitor_id)
+
+    async def load_beats(self, monitor_id: UUID) -> Beats:
+        """What is known of the job of a heartbeat monitor."""
+        return await beats.load_beats(self._pool, monitor_id)
 
     # -- incidents ---------------------------------------------------------------------------------
 

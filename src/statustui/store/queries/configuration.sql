@@ -194,5 +194,5 @@ SELECT s.name AS service_name, m.name, m.type, m.config, m.interval_seconds, m.t
        m.conditions, m.degraded_conditions, m.is_active, m.paused_until, m.runbook, m.tags
 FROM monitors m
 JOIN services s ON s.id = m.service_id AND s.deleted_at IS NULL
-WHERE m.org_id = $1 AND m.deleted_at IS NULL AND m.type IN ('http', 'tcp', 'dns', 'ping')
+WHERE m.org_id = $1 AND m.deleted_at IS NULL
 ORDER BY s.name, m.created_at, m.name

@@ -40,8 +40,16 @@ FROM monitors m
 JOIN services s ON s.id = m.service_id AND s.deleted_at IS NULL
 LEFT JOIN monitor_schedules t ON t.monitor = m.key AND t.region = $1 AND t.to_at IS NULL
 WHERE m.deleted_at IS NULL AND $2 = ANY (m.regions)
-  AND m.type IN ('http', 'tcp', 'dns', 'ping')
 ORDER BY m.key
+
+-- name: beats
+-- With the last sign of life before the server's last start: in between nobody could note a beat.
+SELECT b.monitor, clock_timestamp() AS now, b.expected_from, b.last_at, b.is_ok, b.message,
+       pg_postmaster_start_time() AS server_started_at, e.last_sign_at
+FROM beats b
+CROSS JOIN (SELECT max(heartbeat_at) AS last_sign_at FROM engines
+            WHERE heartbeat_at < pg_postmaster_start_time()) e
+WHERE b.monitor = ANY ($1::int[])
 
 -- name: memories
 SELECT s.* FROM monitor_state s

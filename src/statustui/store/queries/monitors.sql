@@ -2,7 +2,6 @@
 
 -- name: load_monitors
 -- The worst region speaks for the last look; $2 is one monitor's id, $3 one service's, NULL for all.
--- Kinds that this version cannot run are not its business.
 SELECT m.key, m.id, m.name, m.service_id, s.name AS service_name, m.type, m.config, m.interval_seconds,
        m.timeout_ms, m.failure_threshold, m.recovery_threshold, m.retry_interval_seconds,
        m.degraded_after_ms, m.conditions, m.degraded_conditions, m.is_active, m.paused_until,
@@ -25,7 +24,7 @@ LEFT JOIN LATERAL (
     SELECT c.phase_ms, c.from_at FROM monitor_schedules c
     WHERE c.monitor = m.key AND c.to_at IS NULL
     ORDER BY c.region LIMIT 1) sc ON true
-WHERE m.org_id = $1 AND m.deleted_at IS NULL AND m.type IN ('http', 'tcp', 'dns', 'ping')
+WHERE m.org_id = $1 AND m.deleted_at IS NULL
   AND ($2::uuid IS NULL OR m.id = $2) AND ($3::uuid IS NULL OR m.service_id = $3)
 ORDER BY s.name, m.name
 
