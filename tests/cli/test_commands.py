@@ -310,6 +310,31 @@ def test_a_mistake_in_a_file_has_its_line(house: House, run: Run, tmp_path: Path
     assert 'did you mean "Docs"?' in ended.err
 
 
+def test_a_mistake_in_a_condition_is_pointed_at(house: House, run: Run, tmp_path: Path) -> None:
+    words = ("monitor", "add", "API", "new", "--type", "tcp", "--set", "host=x", "--set", "port=1")
+    ended = run(*words, "--condition", "[STATUS] = 200")
+    assert ended.code == 2
+    assert ended.err.splitlines()[-2:] == ["  [STATUS] = 200", "           ^"]
+    file = tmp_path / "acme.yaml"
+    file.write_text(
+        """
+organization: {slug: acme, name: Acme}
+services:
+  - name: Docs
+    monitors:
+      - name: health
+        type: http
+        config: {url: "http://127.0.0.1:9/"}
+        conditions: ["[STATUS] == 200", "[BODY].a = 1", "[BODI] == 2"]
+"""
+    )
+    ended = run("apply", str(file))
+    assert ended.code == 2
+    assert f"{file}:9:41: services[1].monitors[1].conditions[2]" in ended.err
+    assert "\n    [BODY].a = 1\n             ^\n" in ended.err
+    assert "\n    [BODI] == 2\n    ^\n" in ended.err
+
+
 def test_status_speaks_to_monitoring_systems(
     broken: House, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:

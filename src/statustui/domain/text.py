@@ -106,6 +106,25 @@ def shorten(text: str, limit: int) -> str:
     return text[: limit - 1].rstrip() + "…"
 
 
+def point_at(text: str, position: int, width: int = 72) -> str:
+    """A part of a line and, below it, a caret at a position.
+
+    Args:
+        text: anything; what is not harmless to show becomes "·", so that columns stay columns.
+        position: the character meant, from 0; the length of the text means its end.
+        width: columns of the part that is shown.
+    """
+    start = max(0, position - width + 8) if len(text) > width else 0
+    shown = "".join(
+        each if each.isprintable() and not unicodedata.combining(each) else "·"
+        for each in text[start : start + width]
+    )
+    before = "…" if start else ""
+    after = "…" if start + width < len(text) else ""
+    wide = sum(unicodedata.east_asian_width(each) in "WF" for each in shown[: position - start])
+    return f"{before}{shown}{after}\n{' ' * (len(before) + position - start + wide)}^"
+
+
 def slugify(name: str, fallback: str = "organization") -> str:
     """Makes an address part from a name: lower case letters, digits, single hyphens, 3–100 long.
 
