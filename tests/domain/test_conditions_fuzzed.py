@@ -68,7 +68,7 @@ OBSERVATIONS = st.builds(
 )
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=5_000)
 @given(st.lists(PIECES, max_size=12).map("".join) | st.text(max_size=60), OBSERVATIONS)
 @example("[BODY] == pat(*)", EMPTY)
 @example("[BODY].a < 1", Observation(AT, 1.0, status_code=200, body=b"[" * 100_000))
@@ -88,7 +88,7 @@ def test_nothing_but_a_refusal_is_raised(text: str, seen: Observation) -> None:
     assert parse(text) == condition
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=5_000)
 @given(st.lists(st.text(max_size=20), max_size=4))
 def test_several_raise_nothing_but_refusals_either(texts: list[str]) -> None:
     wrong = [index for index, text in enumerate(texts) if _parsed(text)[0] is None]
@@ -137,7 +137,7 @@ ORDERS = st.tuples(ORDERED, SPACES, st.sampled_from(["<", "<=", ">", ">="]), SPA
 )
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=5_000)
 @given(EQUALITIES | ORDERS, OBSERVATIONS)
 def test_what_the_grammar_allows_is_read_and_run(text: str, seen: Observation) -> None:
     condition = parse(text)
@@ -147,7 +147,7 @@ def test_what_the_grammar_allows_is_read_and_run(text: str, seen: Observation) -
         assert len(result.shown) <= LONGEST_SHOWN
 
 
-@settings(max_examples=150)
+@settings(max_examples=150, deadline=5_000)
 @given(EQUALITIES | ORDERS, st.data())
 def test_a_slip_of_the_finger_is_refused_or_read(text: str, data: st.DataObject) -> None:
     at = data.draw(st.integers(0, len(text)))
@@ -164,7 +164,7 @@ def test_a_slip_of_the_finger_is_refused_or_read(text: str, data: st.DataObject)
 
 
 @given(EQUALITIES, OBSERVATIONS)
-@settings(max_examples=100)
+@settings(max_examples=100, deadline=5_000)
 def test_unequal_is_the_contrary_of_equal_where_something_was_seen(
     text: str, seen: Observation
 ) -> None:

@@ -2,11 +2,13 @@
 
 The detail is stored as JSON with the keys below, so that a reader of another version still finds
 what it knows. Bodies stand apart, cut to their first four kilobytes and cleaned: what a broken
-service sends at three in the morning is read in a terminal.
+service sends at three in the morning is read in a terminal. Secrets that can be told by their
+names are masked. Values are cut to 500 characters, lists to 50, bodies to 16,000 bytes after
+cleaning; a good look keeps at most 8,000 characters of headers.
 
     at, duration_ms, phases {resolve_ms, connect_ms, tls_ms, first_byte_ms, transfer_ms}, address,
     status_code, headers {name: value}, certificate {subject, issuer, serial, not_after, names},
-    dns_rcode, answers [], loss_percent, redirects [], repeat_command
+    body_bytes, dns_rcode, answers [], loss_percent, redirects [], repeat_command
 """
 
 from __future__ import annotations
@@ -14,11 +16,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
+from statustui.domain.masking import mask_text
 from statustui.domain.monitor import mask_header
 from statustui.domain.observation import Certificate, Observation, Phases
 from statustui.domain.text import clean, shorten
 
 BODY_BYTES = 4_096
+"""How much of a body is kept."""
+
+_STORED_BODY_BYTES = 16_000
+_MOST_GOOD_HEADER_CHARACTERS = 8_000
 
 _PHASES = ("resolve_ms", "connect_ms", "tls_ms", "first_byte_ms", "transfer_ms")
 _MOST_HEADERS = 50
@@ -43,6 +50,7 @@ def describe(observation: Observation, *, in_full: bool) -> dict[str, object]:
         },
         "address": _short(observation.address),
         "status_code": observation.status_code,
+        "body_bytes": len(observation.body) or None,
         "dns_rcode": observation.dns_rcode,
         "answers": [_short(answer) for answer in observation.answers[:_MOST_ANSWERS]],
         "loss_percent": observation.loss_percent,
@@ -59,14 +67,31 @@ def describe(observation: Observation, *, in_full: bool) -> dict[str, object]:
             "names": [_short(name) for name in certificate.names[:_MOST_ANSWERS]],
         }
     if in_full:
-        headers = list(observation.headers.items())[:_MOST_HEADERS]
-        detail["headers"] = {_short(name): _short(mask_header(name, v)) for name, v in headers}
+        detail["headers"] = describe_headers(observation.headers)
     return {key: value for key, value in detail.items() if value not in (None, "", [], {})}
+
+
+def describe_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """Headers as they are kept: the first fifty, masked by their names."""
+    first = list(headers.items())[:_MOST_HEADERS]
+    return {_short(name): _short(mask_header(name, value)) for name, value in first}
+
+
+def keepable_headers(headers: Mapping[str, str]) -> Mapping[str, str]:
+    """The headers of a good look as they wait in memory for a bad one; none when they are huge.
+
+    Every good look comes by here: nothing is copied.
+    """
+    if sum(map(len, headers.values())) > _MOST_GOOD_HEADER_CHARACTERS:
+        return {}
+    return headers
 
 
 def body_text(observation: Observation) -> str:
     """The beginning of the body as text that is safe to show; empty when there was none."""
-    return clean(observation.body[:BODY_BYTES].decode("utf-8", "replace"), multiline=True)
+    text = clean(observation.body[:BODY_BYTES].decode("utf-8", "replace"), multiline=True)
+    # Cleaning and masking may lengthen a text; the table takes no more.
+    return mask_text(text).encode()[:_STORED_BODY_BYTES].decode("utf-8", "ignore")
 
 
 def _short(text: str) -> str:

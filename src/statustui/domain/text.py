@@ -18,14 +18,14 @@ from statustui.domain.errors import ValidationFailed
 
 # Whole escape sequences go, not only their first byte: "\x1b[31mred" reads "red", not "[31mred".
 # CSI (ESC [ or 0x9B), then strings (OSC, DCS, SOS, PM, APC; ended by BEL or ST), then short ones.
+# A string ends where another begins, so that no text is read through from each of its characters.
 _ESCAPE_SEQUENCE = re.compile(
     r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"
-    r"|(?:\x1b[\]PX^_]|[\x9d\x90\x98\x9e\x9f])[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)"
+    r"|(?:\x1b[\]PX^_]|[\x9d\x90\x98\x9e\x9f])[^\x07\x1b\x90\x98\x9c-\x9f]*(?:\x07|\x1b\\|\x9c)"
     r"|\x1b[ -/]*[0-Z\\^-~]"
 )
 _LINE_END = re.compile("\r\n|[\r\x0b\x0c\x85\u2028\u2029]")
 _SPACES = re.compile(r"\s+")
-_TRAILING_SPACES = re.compile(r"[^\S\n]+(?=\n)")
 
 # Invisible characters that change what is read: embedding, override and isolate controls of
 # bidirectional text, zero-width spaces, byte order marks, annotations, tags, object replacement.
@@ -81,7 +81,7 @@ def clean(text: str, multiline: bool = False) -> str:
     text = unicodedata.normalize("NFC", text)
     if not multiline:
         return _SPACES.sub(" ", text).strip()
-    return _TRAILING_SPACES.sub("", text).strip()
+    return "\n".join(line.rstrip() for line in text.split("\n")).strip()
 
 
 def _harmful(character: str) -> bool:
