@@ -125,7 +125,11 @@ class MetricsSettings(_Group):
     """Figures about the watch and its monitors, for Prometheus."""
 
     enabled: bool = Field(True, description="whether the watch serves /metrics")
-    host: str = Field("127.0.0.1", min_length=1, description="address to listen on")
+    host: str = Field(
+        "127.0.0.1",
+        min_length=1,
+        description="address to listen on; whoever reaches it reads names of services and monitors",
+    )
     port: int = Field(
         9859,
         ge=0,
