@@ -4,11 +4,12 @@ The detail is stored as JSON with the keys below, so that a reader of another ve
 what it knows. Bodies stand apart, cut to their first four kilobytes and cleaned: what a broken
 service sends at three in the morning is read in a terminal. Secrets that can be told by their
 names are masked. Values are cut to 500 characters, lists to 50, bodies to 16,000 bytes after
-cleaning; a good look keeps at most 8,000 characters of headers.
+cleaning; a good look keeps at most 8,000 characters of headers. `body_bytes` is how long the body
+was as far as it was read.
 
     at, duration_ms, phases {resolve_ms, connect_ms, tls_ms, first_byte_ms, transfer_ms}, address,
     status_code, headers {name: value}, certificate {subject, issuer, serial, not_after, names},
-    body_bytes, dns_rcode, answers [], loss_percent, redirects [], repeat_command
+    dns_rcode, answers [], loss_percent, redirects [], repeat_command
 """
 
 from __future__ import annotations
@@ -68,23 +69,11 @@ def describe(observation: Observation, *, in_full: bool) -> dict[str, object]:
         }
     if in_full:
         detail["headers"] = describe_headers(observation.headers)
+    output = detail.get("output")
+    if isinstance(output, str) and output:
+        # What a plugin prints, it may have been given as a secret.
+        detail["output"] = mask_text(output)
     return {key: value for key, value in detail.items() if value not in (None, "", [], {})}
-
-
-def describe_headers(headers: Mapping[str, str]) -> dict[str, str]:
-    """Headers as they are kept: the first fifty, masked by their names."""
-    first = list(headers.items())[:_MOST_HEADERS]
-    return {_short(name): _short(mask_header(name, value)) for name, value in first}
-
-
-def keepable_headers(headers: Mapping[str, str]) -> Mapping[str, str]:
-    """The headers of a good look as they wait in memory for a bad one; none when they are huge.
-
-    Every good look comes by here: nothing is copied.
-    """
-    if sum(map(len, headers.values())) > _MOST_GOOD_HEADER_CHARACTERS:
-        return {}
-    return headers
 
 
 def body_text(observation: Observation) -> str:
@@ -139,3 +128,19 @@ def _number(value: object) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return float(value)
+
+
+def describe_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """Headers as they are kept: the first fifty, masked by their names."""
+    first = list(headers.items())[:_MOST_HEADERS]
+    return {_short(name): _short(mask_header(name, value)) for name, value in first}
+
+
+def keepable_headers(headers: Mapping[str, str]) -> Mapping[str, str]:
+    """The headers of a good look as they wait in memory for a bad one; none when they are huge.
+
+    Every good look comes by here: nothing is copied.
+    """
+    if sum(map(len, headers.values())) > _MOST_GOOD_HEADER_CHARACTERS:
+        return {}
+    return headers
