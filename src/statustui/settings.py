@@ -141,6 +141,24 @@ class WebSettings(_Group):
         return value
 
 
+class MetricsSettings(_Group):
+    """Figures about the watch and its monitors, for Prometheus."""
+
+    enabled: bool = Field(True, description="whether the watch serves /metrics")
+    host: str = Field(
+        "127.0.0.1",
+        min_length=1,
+        description="address to listen on; whoever reaches it reads names of services and monitors",
+    )
+    port: int = Field(
+        9859,
+        ge=0,
+        le=65_535,
+        description="port to listen on, 0 takes a free one; one in use is said in the log and "
+        "stops nothing",
+    )
+
+
 class TerminalSettings(_Group):
     """The dashboard."""
 
@@ -205,6 +223,7 @@ class Settings(BaseSettings):
     database: DatabaseSettings = DatabaseSettings()  # type: ignore[call-arg]
     engine: EngineSettings = EngineSettings()  # type: ignore[call-arg]
     web: WebSettings = WebSettings()  # type: ignore[call-arg]
+    metrics: MetricsSettings = MetricsSettings()  # type: ignore[call-arg]
     terminal: TerminalSettings = TerminalSettings()  # type: ignore[call-arg]
     log: LogSettings = LogSettings()  # type: ignore[call-arg]
 

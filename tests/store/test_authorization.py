@@ -80,7 +80,7 @@ RULES: dict[str, tuple[str, str, str, str]] = {
         "owner admin",
     ),
     "maintenance_updates": (SEEN, "owner admin", "-", "-"),
-    "channels": (EVERYBODY, "owner admin", "owner admin", "owner admin"),
+    "channels": (SEEN, "owner admin", "owner admin", "owner admin"),
     "outbox": (SEEN, "statustui_engine", "statustui_engine", "-"),
     # A draft is its writer's alone: nobody reads the one that is there, members write their own.
     "drafts": ("-", "owner admin member", "-", "-"),
@@ -294,6 +294,13 @@ async def test_every_table_and_verb(tenants: Tenants) -> None:
                 if passes != (part in allowed.split()):
                     wrong.append((part, table, verb, reached))
     assert wrong == []
+
+
+async def test_the_engine_knows_what_channels_are_called_and_no_more(tenants: Tenants) -> None:
+    engine = await tenants.connect("statustui_engine")
+    await engine.fetch("SELECT id, org_id, name, kind FROM channels")
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await engine.fetch("SELECT config FROM channels")
 
 
 async def test_an_insert_for_another_organization_is_refused(tenants: Tenants) -> None:

@@ -21,6 +21,7 @@ from statustui.domain.status import (
     Role,
     ServiceStatus,
 )
+from statustui.presenters.evidence import change_words
 from tests.support.databases import Database
 from tests.support.house import House, detail, open_house
 
@@ -260,6 +261,53 @@ async def test_one_service_closely(house: House) -> None:
     database = await house.store.load_service_now(house.org, house.services["Database"])
     assert [row.name for row in database.needed_by] == ["API", "Checkout"]
     assert [look.at for look in database.looks] == [None]
+
+
+async def test_evidence_says_what_had_changed_and_what_was_noted(house: House) -> None:
+    now = datetime.now(UTC)
+    began, key = now - timedelta(minutes=20), await house.key("API")
+
+    async def keep(at: datetime, *, good: bool = False, **seen: object) -> None:
+        await house.admin.execute(
+            """INSERT INTO evidence (org_id, monitor, region, checked_at, is_good, data, body)
+               VALUES ($1, $2, 1, $3, $4, $5::text::jsonb, 'broken')""",
+            *(house.org, key, at, good, detail(at=at.isoformat(), **seen)),
+        )
+
+    await keep(began - timedelta(days=1), good=True, address="10.0.0.7:80")
+    await keep(began - timedelta(minutes=1), good=True, address="10.0.0.9:80", body_bytes=900)
+    await keep(began, address="10.0.0.5:80", body_bytes=36, reason="answered 503", rows=3)
+    # It has recovered since, which must not become what it is compared with.
+    later = detail(at=now.isoformat(), address="10.0.0.6:80")
+    await house.see("API", "up", since=now, last_good=later, last_good_at=now)
+
+    async def note(text: str, minutes: int, *services: str) -> None:
+        chosen = [house.services[name] for name in services]
+        at = began + timedelta(minutes=minutes)
+        await house.store.add_mark(house.org, text, at=at, services=chosen, source="ci")
+
+    await note("long before", -61)
+    await note("for all", -59)
+    await note("api 1.42", -2, "API", "Docs")
+    await note("docs 3", -1, "Docs")
+    await note("noted when done", 4)
+    await note("long after", 6)
+
+    (found,) = await house.stores["viewer"].load_monitor_evidence(house.org, house.monitors["API"])
+    assert found.at == began
+    assert found.last_good_at == began - timedelta(minutes=1)
+    assert [change_words(change) for change in found.changes] == [
+        "address 10.0.0.9 to 10.0.0.5",
+        "size 900 B to 36 B",
+    ]
+    assert [mark.text for mark in found.marks] == ["noted when done", "api 1.42", "for all"]
+    assert dict(found.further)["rows"] == "3"
+    code = await house.open_automatic("API", minutes=20)
+    shown = await house.store.load_incident(house.org, code)
+    assert shown.evidence == found
+    now_shown = await house.store.load_service_now(house.org, house.services["API"])
+    assert now_shown.looks[0].evidence == found
+    assert await house.store.load_monitor_evidence(house.org, house.monitors["Docs"]) == ()
 
 
 async def test_an_incident_whole(house: House) -> None:

@@ -2,7 +2,10 @@
 
 The detail is stored as JSON with the keys below, so that a reader of another version still finds
 what it knows. Bodies stand apart, cut to their first four kilobytes and cleaned: what a broken
-service sends at three in the morning is read in a terminal.
+service sends at three in the morning is read in a terminal. Secrets that can be told by their
+names are masked. Values are cut to 500 characters, lists to 50, bodies to 16,000 bytes after
+cleaning; a good look keeps at most 8,000 characters of headers. `body_bytes` is how long the body
+was as far as it was read.
 
     at, duration_ms, phases {resolve_ms, connect_ms, tls_ms, first_byte_ms, transfer_ms}, address,
     addresses [], status_code, http_version, headers {name: value},
@@ -18,12 +21,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
+from statustui.domain.masking import mask_text
 from statustui.domain.monitor import mask_header
 from statustui.domain.observation import Certificate, Observation, Phases, RoundTrips
 from statustui.domain.perfdata import PerfDatum
 from statustui.domain.text import clean, shorten
 
 BODY_BYTES = 4_096
+"""How much of a body is kept."""
+
+_STORED_BODY_BYTES = 16_000
+_MOST_GOOD_HEADER_CHARACTERS = 8_000
 
 _PHASES = ("resolve_ms", "connect_ms", "tls_ms", "first_byte_ms", "transfer_ms")
 _MOST_HEADERS = 50
@@ -50,6 +58,7 @@ def describe(observation: Observation, *, in_full: bool) -> dict[str, object]:
         },
         "address": _short(observation.address),
         "status_code": observation.status_code,
+        "body_bytes": len(observation.body) or None,
         "dns_rcode": observation.dns_rcode,
         "dnssec": observation.dnssec,
         "answers": [_short(answer) for answer in observation.answers[:_MOST_ANSWERS]],
@@ -82,8 +91,11 @@ def describe(observation: Observation, *, in_full: bool) -> dict[str, object]:
             "chain": [_short(subject) for subject in certificate.chain[:_MOST_ANSWERS]],
         }
     if in_full:
-        headers = list(observation.headers.items())[:_MOST_HEADERS]
-        detail["headers"] = {_short(name): _short(mask_header(name, v)) for name, v in headers}
+        detail["headers"] = describe_headers(observation.headers)
+    output = detail.get("output")
+    if isinstance(output, str) and output:
+        # What a plugin prints, it may have been given as a secret.
+        detail["output"] = mask_text(output)
     return {key: value for key, value in detail.items() if value not in (None, "", [], {})}
 
 
@@ -99,7 +111,9 @@ def _round_trips(seen: RoundTrips | None) -> dict[str, object]:
 
 def body_text(observation: Observation) -> str:
     """The beginning of the body as text that is safe to show; empty when there was none."""
-    return clean(observation.body[:BODY_BYTES].decode("utf-8", "replace"), multiline=True)
+    text = clean(observation.body[:BODY_BYTES].decode("utf-8", "replace"), multiline=True)
+    # Cleaning and masking may lengthen a text; the table takes no more.
+    return mask_text(text).encode()[:_STORED_BODY_BYTES].decode("utf-8", "ignore")
 
 
 def _short(text: str) -> str:
@@ -161,3 +175,19 @@ def _number(value: object) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return float(value)
+
+
+def describe_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """Headers as they are kept: the first fifty, masked by their names."""
+    first = list(headers.items())[:_MOST_HEADERS]
+    return {_short(name): _short(mask_header(name, value)) for name, value in first}
+
+
+def keepable_headers(headers: Mapping[str, str]) -> Mapping[str, str]:
+    """The headers of a good look as they wait in memory for a bad one; none when they are huge.
+
+    Every good look comes by here: nothing is copied.
+    """
+    if sum(map(len, headers.values())) > _MOST_GOOD_HEADER_CHARACTERS:
+        return {}
+    return headers

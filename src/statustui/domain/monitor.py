@@ -8,7 +8,7 @@ is what runs. The configurations of the kinds stand in `check_config`; everybody
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from statustui.domain.check_config import (
@@ -275,7 +275,7 @@ def _read_conditions(reader: FieldReader, key: str) -> tuple[str, ...]:
         check_conditions(texts, _ANY_TIME)
     except ValidationFailed as failure:
         reader.problems.extend(
-            Problem(problem.message, (*reader.path, key, *problem.path), column=problem.column)
+            replace(problem, path=(*reader.path, key, *problem.path))
             for problem in failure.problems
         )
     return texts

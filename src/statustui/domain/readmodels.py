@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from uuid import UUID
 
+from statustui.domain.evidence_changes import Change
 from statustui.domain.observation import Certificate, Phases
 from statustui.domain.status import (
     AutomaticIncidents,
@@ -267,7 +268,14 @@ class TimelineEntry:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What was seen with the first failure, kept for the incident."""
+    """What was seen with the first failure, kept for the incident.
+
+    Attributes:
+        changes: what was otherwise at the last good look before it.
+        marks: what was noted in the hour before it and the five minutes after it, for its service
+            or for none, newest first.
+        further: whatever else was seen, as labels and words.
+    """
 
     monitor_id: UUID
     monitor_name: str
@@ -286,6 +294,9 @@ class Evidence:
     repeat_command: str = ""
     last_good_at: datetime | None = None
     last_good_phases: Phases | None = None
+    changes: tuple[Change, ...] = ()
+    marks: tuple[Mark, ...] = ()
+    further: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ import asyncio
 import logging
 import os
 import socket
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -22,6 +22,7 @@ from uuid import UUID, uuid4
 
 import statustui
 from statustui.domain.decision import Memory, WatchedMonitor, decide
+from statustui.domain.enginemetrics import EngineSnapshot
 from statustui.domain.errors import Conflict, DatabaseUnavailable, StatustuiError
 from statustui.domain.monitor import CheckConfig
 from statustui.domain.observation import Observation
@@ -30,6 +31,7 @@ from statustui.domain.verdict import VerdictState, wants_retry
 from statustui.engine import checkers
 from statustui.engine.beats import BeatReader
 from statustui.engine.clock import Clock
+from statustui.engine.counters import Counters
 from statustui.engine.housekeeping import keep_time
 from statustui.engine.leases import RENEW_SECONDS, LeaseKeeper
 from statustui.engine.scheduler import Run, Scheduler
@@ -81,6 +83,7 @@ class EngineStatus:
         pending_results: decisions that wait for the database.
         behind_seconds: how late looks start.
         unavailable: why the database does not answer; None when it does.
+        spooled_results: results on disk that wait for the database.
     """
 
     state: str
@@ -90,6 +93,7 @@ class EngineStatus:
     lost_results: int
     behind_seconds: float
     unavailable: str | None
+    spooled_results: int = 0
 
 
 class Engine:
@@ -102,6 +106,9 @@ class Engine:
         holder: how operators know this process: "host:pid".
         look: looks at a target.
         clock: the time.
+
+    Attributes:
+        counters: what it did, counted.
     """
 
     def __init__(
@@ -126,8 +133,13 @@ class Engine:
         self._state = "starting"
         self._started_at = self._clock.now()
         self._scheduler = Scheduler(settings.concurrency, settings.per_host_concurrency)
+        self.counters = Counters()
         self._writer = Writer(
-            store, self._clock, settings.queue_size, settings.flush_interval_ms / 1000
+            store,
+            self._clock,
+            settings.queue_size,
+            settings.flush_interval_ms / 1000,
+            self.counters,
         )
         self._lease = LeaseKeeper(store, f"engine:{settings.region}", self._id, self._info)
         self._options = checkers.LookOptions(
@@ -151,6 +163,20 @@ class Engine:
             lost_results=self._writer.lost,
             behind_seconds=self._scheduler.behind_seconds(self._clock.now()),
             unavailable=self._writer.unavailable,
+        )
+
+    def now(self) -> datetime:
+        """The time by the engine's clock."""
+        return self._clock.now()
+
+    def snapshot(self) -> Callable[[], EngineSnapshot]:
+        """What the engine did so far, for the metrics; see `Counters.snapshot`."""
+        status = self.status()
+        return self.counters.snapshot(
+            queued=status.pending_results,
+            spooled=status.spooled_results,
+            lost=status.lost_results,
+            region=self._region,
         )
 
     async def run(self, stop: asyncio.Event) -> EngineReport:

@@ -19,11 +19,13 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from functools import partial
+from time import perf_counter
 from typing import Protocol
 
 from statustui.domain.decision import Decision
 from statustui.domain.errors import Conflict, DatabaseUnavailable, StatustuiError
 from statustui.engine.clock import Clock
+from statustui.engine.counters import Counters
 from statustui.store.engine import BatchOutcome, Lease, LeaseLost
 
 _LOG = logging.getLogger("statustui.engine")
@@ -65,15 +67,22 @@ class Writer:
         clock: for the time of settling.
         queue_size: decisions kept at most.
         flush_seconds: how long a decision waits for others.
+        counters: told of every check and every batch.
     """
 
     def __init__(
-        self, store: BatchStore, clock: Clock, queue_size: int, flush_seconds: float
+        self,
+        store: BatchStore,
+        clock: Clock,
+        queue_size: int,
+        flush_seconds: float,
+        counters: Counters | None = None,
     ) -> None:
         self._store = store
         self._clock = clock
         self._queue_size = queue_size
         self._flush_seconds = flush_seconds
+        self._counters = counters or Counters()
         self._queue: deque[Decision] = deque()
         self._filled = asyncio.Event()
         self._urgent = asyncio.Event()
@@ -98,6 +107,7 @@ class Writer:
 
     def put(self, decision: Decision) -> None:
         """Queues a decision."""
+        self._counters.checked(decision)
         if len(self._queue) >= self._queue_size and not self._make_room():
             return
         self._queue.append(decision)
@@ -152,6 +162,7 @@ class Writer:
         """Writes what is queued; returns the lease it ended with, None when that is lost."""
         while self._queue:
             batch = self._next_batch()
+            begun = perf_counter()
             try:
                 await self._write(batch, partial(self._record, held))
             except LeaseLost:
@@ -161,6 +172,7 @@ class Writer:
                     return None
                 held = renewed
                 continue
+            self._counters.flushed(perf_counter() - begun)
             self._done(batch)
         self._filled.clear()
         return held

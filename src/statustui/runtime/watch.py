@@ -168,9 +168,11 @@ async def run(
         0, or 1 when results were lost.
     """
     from statustui.engine.service import Engine
+    from statustui.runtime import metrics
     from statustui.store.changes import ChangeListener
     from statustui.store.connection import open_pool
     from statustui.store.engine import EngineStore
+    from statustui.store.metrics import load_figures
     from statustui.store.public import PublicStore
     from statustui.web.service import Health, WebService
 
@@ -193,7 +195,7 @@ async def run(
             settings.engine,
             holder=f"{socket.gethostname()}:{os.getpid()}",
         )
-        page = ""
+        page, told = "", None
         if settings.web.enabled:
             web_pool = await open_pool(database.web, min_size=1, max_size=3)
             stack.push_async_callback(_close, web_pool)
@@ -205,9 +207,17 @@ async def run(
             web = WebService(PublicStore(web_pool), web_changes, settings.web, health)
             await web.start()
             stack.push_async_callback(web.stop)
-            page = web.address
+            page, told = web.address, web.snapshot
             registration.update(page=page)
             _LOG.info("page at %s", page)
+        await stack.enter_async_context(
+            metrics.serving(
+                settings,
+                engine,
+                lambda: load_figures(engine_pool, settings.engine.region),
+                told,
+            )
+        )
         halt = asyncio.Event()
         checking = asyncio.create_task(engine.run(halt), name="engine")
         tending = asyncio.create_task(_tend(database), name="server")

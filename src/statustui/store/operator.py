@@ -17,6 +17,7 @@ from statustui.domain.posting import IncidentInput, PostReceipt, TakenBack, Upda
 from statustui.domain.readmodels import (
     Board,
     Draft,
+    Evidence,
     IncidentDetail,
     IncidentSummary,
     LatencyPoint,
@@ -36,6 +37,7 @@ from statustui.store import (
     board,
     configuration,
     drafts,
+    evidence,
     figures,
     incidents,
     maintenance,
@@ -427,6 +429,10 @@ class OperatorStore:
     async def load_marks(self, org_id: int, since: datetime) -> tuple[Mark, ...]:
         """What was noted since then, newest first."""
         return await marks.load_marks(self._pool, org_id, since)
+
+    async def load_monitor_evidence(self, org_id: int, monitor_id: UUID) -> tuple[Evidence, ...]:
+        """The newest evidence of a monitor, one for each region that has some, newest first."""
+        return await evidence.load_monitor_evidence(self._pool, org_id, monitor_id)
 
     async def load_maintenance(self, org_id: int) -> tuple[MaintenanceRow, ...]:
         """Windows that run or are ahead, and those that ended within the last week; by start."""
