@@ -308,6 +308,9 @@ def percentiles_ms(
             high = max(max_ms, low)
         inside = histogram[bucket]
         share = (rank - (upto[bucket] - inside) - 0.5) / inside
-        # Clamped, because rounding could carry it past an end by a hair.
-        found.append(min(high, max(low, low * (high / low) ** share)))
+        value = low * (high / low) ** share
+        # The first bucket has no lower bound, and rounding may carry past an end by a hair.
+        if max_ms is not None and value > max_ms:
+            value = max_ms
+        found.append(min_ms if min_ms is not None and value < min_ms else value)
     return tuple(found)

@@ -133,7 +133,7 @@ async def prune(
         DatabaseUnavailable: the database was lost; what is done is done.
     """
     async with transaction(pool, readonly=True) as connection:
-        rows = await connection.fetch(_SQL["load_partitions"], retention.checks_days)
+        rows = await connection.fetch(_SQL["load_old_months"], retention.checks_days)
     dropped, waiting = await _drop(pool, [row["month"] for row in rows], tries, pause_seconds)
     hours, hours_left = await _delete(pool, "prune_hours", retention.hourly_days, steps)
     evidence, evidence_left = await _delete(pool, "prune_evidence", retention.checks_days, steps)

@@ -345,28 +345,35 @@ BEGIN
                        FROM organizations o JOIN plans p ON p.name = o.plan));
 END $$;
 
--- The months of raw checks that have become too old, oldest first. Rows are counted where the month
--- is small or was never analysed, else estimated.
-CREATE FUNCTION prunable_partitions(p_days int)
-RETURNS TABLE (month date, rows bigint, bytes bigint)
-LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = statustui, pg_temp
+-- The months of raw checks that have become too old, oldest first.
+CREATE FUNCTION old_check_months(p_days int) RETURNS SETOF date
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = statustui, pg_temp
+AS $$
+    SELECT month FROM check_partitions
+    WHERE month + interval '1 month' <= checks_kept_since(p_days) ORDER BY month
+$$;
+
+-- What is in them. Rows are counted where the month is small or was never analysed, else estimated.
+CREATE FUNCTION prunable_partitions(p_days int) RETURNS TABLE (month date, rows bigint, bytes bigint)
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = statustui, pg_temp SET timezone = 'UTC'
 AS $$
 DECLARE
-    v_since date := checks_kept_since(p_days);
     v_each record;
 BEGIN
     FOR v_each IN
-        SELECT p.month, p.table_name, c.reltuples, c.relpages,
-               pg_total_relation_size(c.oid) AS bytes
+        SELECT p.month, c.reltuples, c.relpages, pg_total_relation_size(c.oid) AS bytes
         FROM check_partitions p
         JOIN pg_class c ON c.relname = p.table_name AND c.relnamespace = 'statustui'::regnamespace
-        WHERE p.month + interval '1 month' <= v_since ORDER BY p.month
+        WHERE p.month IN (SELECT old_check_months(p_days)) ORDER BY p.month
     LOOP
         month := v_each.month;
         bytes := v_each.bytes;
         rows := v_each.reltuples;
         IF v_each.reltuples <= 0 OR v_each.relpages < 10000 THEN
-            EXECUTE format('SELECT count(*) FROM statustui.%I', v_each.table_name) INTO rows;
+            -- By way of the parent: its policies do not apply to a partition itself.
+            rows := (SELECT count(*) FROM checks
+                     WHERE checked_at >= v_each.month::timestamptz
+                       AND checked_at < (v_each.month + interval '1 month')::timestamptz);
         END IF;
         RETURN NEXT;
     END LOOP;
@@ -463,5 +470,5 @@ END $$;
 -- database, so only the watch's role sees and does it.
 GRANT EXECUTE ON FUNCTION shown_since, latency_bucket, rollup_beginnings, rollup_compare,
     rollup_rebuild TO statustui_operator, statustui_engine;
-GRANT EXECUTE ON FUNCTION checks_kept_since, prunable_partitions, prunable_hours, prune_hours,
-    prunable_evidence, prune_evidence TO statustui_engine;
+GRANT EXECUTE ON FUNCTION checks_kept_since, hours_kept_since, old_check_months,
+    prunable_partitions, prunable_hours, prune_hours, prunable_evidence, prune_evidence TO statustui_engine;

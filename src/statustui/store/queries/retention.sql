@@ -1,5 +1,8 @@
 -- What has become too old: seen and done by the watch's role only.
 
+-- name: load_old_months
+SELECT old_check_months($1) AS month
+
 -- name: load_partitions
 -- Months of raw checks that would go.
 SELECT month, rows, bytes FROM prunable_partitions($1)
