@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -219,6 +221,67 @@ def test_evidence_is_shown(failed: House, run: Run) -> None:
     assert document["repeat_command"] == "curl -sS http://api/"
     none = run("monitor", "show", "Docs/health", "--evidence")
     assert (none.code, none.out) == (0, "no failure was seen so far, so there is no evidence\n")
+async def test_a_service_shows_its_windows(house: House, run: Run) -> None:
+    # The command runs in a loop of its own, outside of the test's.
+    call = partial(asyncio.to_thread, run)
+    today = datetime.now(UTC)
+    sums = {"success": 95, "failure": 5, "timed": 95, "sum_ms": 9_500, "h10": 95}
+    await house.roll_up("API", today - timedelta(days=20), **sums, min_ms=80.0, max_ms=108.0)
+    shown = await call("service", "show", "API", "--json")
+    windows = {each["window"]: each for each in shown.data["windows"]}
+    assert list(windows) == ["24h", "7d", "30d", "90d"]
+    assert (windows["7d"]["checks"], windows["7d"]["p95_ms"]) == (0, None)
+    assert (windows["30d"]["uptime"], windows["30d"]["avg_ms"]) == (95.0, 100.0)
+    assert 80 <= windows["90d"]["p50_ms"] <= windows["90d"]["p99_ms"] <= 108
+    text = await call("service", "show", "API")
+    assert "over      24 h no data" in text.out
+    assert "over      90 d 95.00% of 100 looks, p50 " in text.out
+
+
+async def test_figures_are_compared_and_made_again(house: House, run: Run) -> None:
+    call = partial(asyncio.to_thread, run)
+    at = datetime.now(UTC) - timedelta(hours=2)
+    await house.admin.execute(
+        """INSERT INTO checks (monitor, region, checked_at, org_id, slot_at, status, duration_ms)
+           VALUES ($1, 1, $2, $3, $2, 'success', 12)""",
+        await house.key("API"),
+        at,
+        house.org,
+    )
+    compared = await call("db", "rollup", "--json")
+    assert [each["grain"] for each in compared.data["differences"]] == ["hour", "day"]
+    assert {each["monitor"] for each in compared.data["differences"]} == {"API/health"}
+    assert compared.data["rows_rewritten"] == 0
+    told = await call("db", "rollup", "--rebuild", "--dry-run")
+    assert "API/health: 0 checks in 0 slots, raw checks say 1 in 1" in told.out
+    assert "rewritten" not in told.out
+    assert "rewritten  2 rows" in (await call("db", "rollup", "--rebuild")).out
+    assert "differ     0 rows" in (await call("db", "rollup")).out
+    later = await call("db", "rollup", "--from", f"{at + timedelta(days=1):%F}")
+    assert "nothing compared" in later.out
+    refused = await call("db", "rollup", "--json", part="admin")
+    assert (refused.code, refused.error) == (4, "AUTHORIZATION_FAILED")
+    assert (await call("db", "rollup", "--to", "tomorrow")).code == 2
+
+
+async def test_what_is_too_old_is_told_and_goes(house: House, run: Run) -> None:
+    call = partial(asyncio.to_thread, run)
+    at = datetime.now(UTC) - timedelta(days=150)
+    await house.admin.execute("SELECT ensure_check_partitions($1, $1)", at)
+    await house.admin.execute(
+        "INSERT INTO rollups_hourly (org_id, monitor, hour) VALUES ($1, $2, $3)",
+        house.org,
+        await house.key("API"),
+        datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(days=500),
+    )
+    would = await call("db", "prune", "--dry-run", "--json")
+    (month,) = would.data["months"]
+    assert (month["month"], month["rows"], month["bytes"] > 0) == (f"{at:%Y-%m}", 0, True)
+    assert (would.data["dry_run"], would.data["hourly_rows"]) == (True, 1)
+    assert "would go" in (await call("db", "prune", "--dry-run")).out
+    gone = await call("db", "prune", "--json")
+    assert (gone.data["dropped"], gone.data["hourly_rows_deleted"]) == ([f"{at:%Y-%m}"], 1)
+    assert "no month is too old" in (await call("db", "prune")).out
 
 
 def test_a_mark_is_noted(house: House, run: Run) -> None:

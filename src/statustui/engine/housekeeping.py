@@ -1,4 +1,5 @@
-"""Does what is due by the clock and not by a check: posts, windows, recoveries, partitions."""
+"""Does what is due by the clock and not by a check: posts, windows, recoveries, partitions, and
+what has become too old."""
 
 from __future__ import annotations
 
@@ -14,6 +15,8 @@ _LOG = logging.getLogger("statustui.engine")
 
 TICK_SECONDS = 1.0
 _HOUSE_SECONDS = 3_600.0
+# What could not go at once is tried again sooner.
+_HOUSE_AGAIN_SECONDS = 60.0
 
 
 async def keep_time(store: EngineStore, clock: Clock, held: Callable[[], Lease | None]) -> None:
@@ -31,8 +34,15 @@ async def keep_time(store: EngineStore, clock: Clock, held: Callable[[], Lease |
     while True:
         try:
             if house_in <= 0:
-                await store.keep_house()
-                house_in = _HOUSE_SECONDS
+                # Set first: trouble with what is old must not keep what is due from being done.
+                house_in = _HOUSE_AGAIN_SECONDS
+                pruned = await store.keep_house()
+                if pruned.months:
+                    _LOG.info(
+                        "dropped raw checks of %s", ", ".join(map("{:%Y-%m}".format, pruned.months))
+                    )
+                if pruned.is_done:
+                    house_in = _HOUSE_SECONDS
             await store.apply_due_posts()
             lease = held()
             if lease is not None:

@@ -174,6 +174,7 @@ async def run(
     from statustui.store.engine import EngineStore
     from statustui.store.metrics import load_figures
     from statustui.store.public import PublicStore
+    from statustui.store.retention import Retention
     from statustui.web.service import Health, WebService
 
     registration = registry.Registration(settings.data_dir, database_place(settings))
@@ -190,7 +191,7 @@ async def run(
         stack.push_async_callback(_close, engine_pool)
         engine_changes = await stack.enter_async_context(ChangeListener(database.engine))
         engine = Engine(
-            EngineStore(engine_pool),
+            EngineStore(engine_pool, Retention(**settings.retention.model_dump())),
             engine_changes,
             settings.engine,
             holder=f"{socket.gethostname()}:{os.getpid()}",

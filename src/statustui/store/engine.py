@@ -22,6 +22,7 @@ from statustui.domain.heartbeat import Away, Beats
 from statustui.domain.rollup import BOUNDS_MS
 from statustui.store import engine_rows, engine_settle, queries
 from statustui.store.connection import Pool, PoolConnection, transaction
+from statustui.store.retention import USUAL, Pruned, Retention, prune
 
 _LOG = logging.getLogger("statustui.engine")
 _WORK = queries.load("engine_work")
@@ -29,6 +30,9 @@ _BATCH = queries.load("engine_batch")
 _SETTLE = queries.load("engine_settle")
 
 LEASE_SECONDS = 6.0
+
+# Steps of deleting per visit: a tick waits for them.
+_HOUSE_STEPS = 4
 
 # An operator may hold a lock on a row that the engine wants; a batch is then tried again.
 _LOCK_TIMEOUT = "2s"
@@ -93,10 +97,12 @@ class EngineStore:
 
     Args:
         pool: connections as `statustui_engine`.
+        retention: how long raw checks and hourly figures are kept.
     """
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, retention: Retention = USUAL) -> None:
         self._pool = pool
+        self._retention = retention
         # Services whose windows moved, until their incidents were settled.
         self._unsettled: set[UUID] = set()
 
@@ -283,11 +289,13 @@ class EngineStore:
         async with transaction(self._pool) as connection:
             return len(await connection.fetch(_SETTLE["apply_due_posts"]))
 
-    async def keep_house(self) -> None:
-        """Makes the partitions of the coming months and forgets engines long gone."""
+    async def keep_house(self) -> Pruned:
+        """Makes the partitions of the coming months, forgets engines long gone, and lets some of
+        what is too old go; what came of the last is returned."""
         async with transaction(self._pool) as connection:
             await connection.execute(_WORK["ensure_partitions"])
             await connection.execute(_WORK["forget_engines"])
+        return await prune(self._pool, self._retention, steps=_HOUSE_STEPS)
 
     @asynccontextmanager
     async def _holding(self, lease: Lease) -> AsyncIterator[PoolConnection]:

@@ -31,6 +31,7 @@ from statustui.domain.readmodels import (
     TimelineEntry,
     WatchInfo,
 )
+from statustui.domain.rollup import Rollup
 from statustui.domain.status import Impact, IncidentStatus, ServiceStatus
 from statustui.store import (
     beats,
@@ -83,6 +84,29 @@ class OperatorStore:
     async def load_figures(self, org_id: int) -> tuple[ServiceFigures, ...]:
         """The slower figures of every service, from sums only."""
         return await figures.load_figures(self._pool, org_id)
+
+    async def load_window(
+        self,
+        org_id: int,
+        start: datetime,
+        end: datetime,
+        service_ids: Sequence[UUID] | None = None,
+    ) -> dict[UUID, Rollup]:
+        """What any window amounts to by service: counts, p50, p95, p99; from sums alone.
+
+        Args:
+            org_id: the organization.
+            start, end: the window; it is widened to whole hours, beyond 34 days to whole days.
+            service_ids: None for all.
+
+        Raises:
+            ValidationFailed: it ends before it starts.
+        """
+        return await figures.load_window(self._pool, org_id, start, end, service_ids)
+
+    async def load_uptime(self, org_id: int, days: int) -> dict[UUID, tuple[int, int]]:
+        """Checks that succeeded, and checks that looked, of every service over some UTC days."""
+        return await figures.load_uptime(self._pool, org_id, days)
 
     # -- services ----------------------------------------------------------------------------------
 
