@@ -92,9 +92,9 @@ async def _three_hours(story: Story, key: int) -> list[Decision]:
 async def test_rollups_agree_with_the_checks_and_a_replay_adds_nothing(story: Story) -> None:
     key = await story.monitor(await story.service("API"))
     decisions = await _three_hours(story, key)
-    first = await story.store.record_batch(story.lease, decisions[:70], _now())
-    again = await story.store.record_batch(story.lease, decisions[:70], _now())
-    rest = await story.store.record_batch(story.lease, decisions[50:], _now())
+    first = await story.store.record_batch(story.share, decisions[:70], _now())
+    again = await story.store.record_batch(story.share, decisions[:70], _now())
+    rest = await story.store.record_batch(story.share, decisions[50:], _now())
     assert (first.inserted, again.inserted, rest.inserted) == (70, 0, 50)
     assert (again.repeated, rest.repeated) == (70, 20)
     expected = await _from_checks(story)
@@ -124,7 +124,7 @@ async def test_phases_are_drawn_alike_here_and_there(story: Story) -> None:
 
 async def test_memory_reads_back_as_it_was_written(story: Story) -> None:
     key = await story.monitor(await story.service("API"))
-    await story.store.record_batch(story.lease, await _three_hours(story, key), _now())
+    await story.store.record_batch(story.share, await _three_hours(story, key), _now())
     memories = await story.store.load_memories(story.region)
     remembered, expected = memories[key], story.memories[key]
     assert remembered.verdict == expected.verdict
@@ -361,7 +361,7 @@ async def test_who_lost_the_lease_decides_nothing_but_records_what_it_saw(story:
     assert other.epoch == story.lease.epoch + 1
     assert await story.store.take_lease("engine:local", story.holder, {}) is None
     for work in (
-        story.store.record_batch(story.lease, [decision], _now()),
+        story.store.record_batch(story.share, [decision], _now()),
         story.store.tick(story.lease, _now()),
         story.store.settle(story.lease, _now(), organizations=None),
     ):
