@@ -166,10 +166,13 @@ class EngineStore:
             tuple(Window(row["service_id"], row["starts_at"], row["ends_at"]) for row in windows),
         )
 
-    async def load_memories(self, region_key: int, monitors: Collection[int]) -> dict[int, Memory]:
-        """What was remembered of some monitors of a region, by their keys."""
+    async def load_memories(
+        self, region_key: int, monitors: Collection[int] | None = None
+    ) -> dict[int, Memory]:
+        """What was remembered of monitors of a region, by their keys; None for all of them."""
+        wanted = None if monitors is None else list(monitors)
         async with transaction(self._pool, readonly=True) as connection:
-            rows = await connection.fetch(_WORK["memories"], region_key, list(monitors))
+            rows = await connection.fetch(_WORK["memories"], region_key, wanted)
         return {row["monitor"]: engine_rows.read_memory(row) for row in rows}
 
     # -- what was decided ------------------------------------------------------------------------

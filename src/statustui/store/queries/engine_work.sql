@@ -22,7 +22,8 @@ WHERE m.deleted_at IS NULL AND $2 = ANY (m.regions)
 ORDER BY m.key
 
 -- name: memories
-SELECT s.* FROM monitor_state s WHERE s.region = $1 AND s.monitor = ANY ($2::int[])
+SELECT s.* FROM monitor_state s
+WHERE s.region = $1 AND ($2::int[] IS NULL OR s.monitor = ANY ($2))
 
 -- name: windows
 -- Those that flag checks: by their times where they move by themselves, else while they run.
