@@ -203,7 +203,12 @@ class Engine:
                     asyncio.create_task(self._looking.run(), name="checks"),
                     asyncio.create_task(self._following.run(), name="configuration"),
                     asyncio.create_task(
-                        keep_time(self._store, self._clock, lambda: self._keeper.held),
+                        keep_time(
+                            self._store,
+                            self._clock,
+                            lambda: self._keeper.held,
+                            self._rhythm.silent_seconds,
+                        ),
                         name="clock",
                     ),
                 ]

@@ -9,6 +9,7 @@ same, as a fact, by `record_stale_facts`.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,15 +19,19 @@ from statustui.domain.decision import Decision, Memory, WatchedMonitor
 from statustui.domain.errors import ValidationFailed
 from statustui.domain.rollup import BOUNDS_MS
 from statustui.domain.sharing import Generation, Share
-from statustui.store import engine_rows, engine_settle, engine_share, queries
+from statustui.store import engine_regions, engine_rows, engine_settle, engine_share, queries
 from statustui.store.connection import Pool, PoolConnection, transaction
 from statustui.store.engine_share import DEAD_SECONDS, LEASE_SECONDS, Beat, Lease, LeaseLost
 
 __all__ = ["BatchOutcome", "Beat", "EngineStore", "Lease", "LeaseLost", "Window", "Work"]
 
+_LOG = logging.getLogger("statustui.engine")
 _WORK = queries.load("engine_work")
 _BATCH = queries.load("engine_batch")
 _SETTLE = queries.load("engine_settle")
+
+# A region's end may concern thousands; nobody waits longer for their locks than for a batch's.
+_SERVICES_AT_ONCE = 200
 
 _NEGATED_BOUNDS = [-bound for bound in reversed(BOUNDS_MS)]
 
@@ -214,12 +219,22 @@ class EngineStore:
             transitions = engine_rows.transition_columns(decisions)
             if transitions:
                 await connection.execute(_BATCH["record_transitions"], *transitions)
-                await connection.execute(
-                    _BATCH["record_status"], *engine_rows.status_columns(decisions)
+                services = await self._record_status(
+                    connection, [d for d in decisions if d.transitions], at
                 )
-                services = {d.monitor.service_id for d in decisions if d.transitions}
                 await engine_settle.settle_services(connection, services, at)
         return inserted
+
+    async def _record_status(
+        self, connection: PoolConnection, changed: Sequence[Decision], at: datetime
+    ) -> set[UUID]:
+        """What monitors are now; returns the services about which they may say something else."""
+        statuses = engine_rows.status_columns(changed)
+        if statuses:
+            await connection.execute(_BATCH["record_status"], *statuses)
+        several = {d.monitor.key for d in changed if engine_rows.is_one_of_several(d.monitor)}
+        services = await engine_regions.settle_monitors(connection, several, at)
+        return services | {d.monitor.service_id for d in changed if d.monitor.key not in several}
 
     async def record_stale_facts(self, decisions: Sequence[Decision]) -> BatchOutcome:
         """Writes what an engine saw of monitors that are another's, and nothing that it decided.
@@ -276,6 +291,30 @@ class EngineStore:
         async with engine_share.keeping(self._pool, lease) as connection:
             await engine_settle.settle_due(connection, self._unsettled, at)
         self._unsettled = set()
+
+    async def silence_regions(self, lease: Lease, at: datetime, silent_seconds: float) -> None:
+        """Takes back what regions said whose engines are all gone.
+
+        Args:
+            lease: the keeper's.
+            at: now.
+            silent_seconds: of not hearing from any of their engines.
+
+        Raises:
+            LeaseLost, DatabaseUnavailable: what was not done is done by the next call.
+        """
+        async with engine_share.keeping(self._pool, lease) as connection:
+            silent = await engine_regions.find_silent(connection, silent_seconds)
+        for region in silent:
+            # Whoever comes back starts with what is remembered then, not with what it remembers.
+            await engine_share.evict(self._pool, region, silent_seconds)
+            async with engine_share.keeping(self._pool, lease) as connection:
+                services = sorted(await engine_regions.silence(connection, region, at))
+            _LOG.warning("nobody looks from region %d any more", region)
+            for begin in range(0, len(services), _SERVICES_AT_ONCE):
+                part = services[begin : begin + _SERVICES_AT_ONCE]
+                async with engine_share.keeping(self._pool, lease) as connection:
+                    await engine_settle.settle_services(connection, part, at)
 
     async def apply_due_posts(self) -> int:
         """Publishes posts whose moment has come; returns how many were settled."""

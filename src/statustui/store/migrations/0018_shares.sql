@@ -35,7 +35,8 @@ $$;
 --
 -- The table is locked as a whole, because that is a queue: row locks are not, and writers that hold
 -- the row FOR SHARE one after another would keep a change waiting for as long as they overlap. When
--- it is had, what others decided is committed or will be refused.
+-- it is had, what others decided is committed or will be refused. Whoever is frozen while it has the
+-- lock loses it after two seconds.
 CREATE FUNCTION share_change(p_region smallint, p_join uuid, p_leave uuid, p_dead_seconds double precision)
 RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = statustui, pg_temp SET lock_timeout = '4s'
@@ -45,6 +46,7 @@ DECLARE
     v_living uuid[];
     v_members uuid[];
 BEGIN
+    PERFORM set_config('idle_in_transaction_session_timeout', '2s', true);
     LOCK TABLE shares IN EXCLUSIVE MODE;
     INSERT INTO shares (region) VALUES (p_region) ON CONFLICT DO NOTHING;
     SELECT * INTO v_share FROM shares WHERE region = p_region;
