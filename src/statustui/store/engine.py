@@ -305,12 +305,12 @@ class EngineStore:
         """
         async with engine_share.keeping(self._pool, lease) as connection:
             silent = await engine_regions.find_silent(connection, silent_seconds)
-        for region in silent:
+        for region, name in silent.items():
             # Whoever comes back starts with what is remembered then, not with what it remembers.
             await engine_share.evict(self._pool, region, silent_seconds)
             async with engine_share.keeping(self._pool, lease) as connection:
                 services = sorted(await engine_regions.silence(connection, region, at))
-            _LOG.warning("nobody looks from region %d any more", region)
+            _LOG.warning("nobody looks from region %s any more", name)
             for begin in range(0, len(services), _SERVICES_AT_ONCE):
                 part = services[begin : begin + _SERVICES_AT_ONCE]
                 async with engine_share.keeping(self._pool, lease) as connection:

@@ -94,9 +94,10 @@ async def settle_edits(
     return await settle_monitors(connection, [row["key"] for row in rows], at)
 
 
-async def find_silent(connection: PoolConnection, silent_seconds: float) -> list[int]:
-    """Regions from which nobody has been heard of for so long."""
-    return [row["region"] for row in await connection.fetch(_SQL["silent"], silent_seconds)]
+async def find_silent(connection: PoolConnection, silent_seconds: float) -> dict[int, str]:
+    """Regions from which nobody has been heard of for so long: their keys and names."""
+    rows = await connection.fetch(_SQL["silent"], silent_seconds)
+    return {row["key"]: row["name"] for row in rows}
 
 
 async def silence(connection: PoolConnection, region: int, at: datetime) -> set[UUID]:

@@ -48,7 +48,7 @@ WHERE m.deleted_at IS NULL AND ($1::text[] IS NULL OR o.channel_key = ANY ($1))
 ORDER BY m.key
 
 -- name: silent
-SELECT silent_regions AS region FROM silent_regions($1)
+SELECT r.key, r.name FROM silent_regions($1) AS s (region) JOIN regions r ON r.key = s.region
 
 -- name: gone
 SELECT region_gone($1) AS is_gone
