@@ -13,6 +13,7 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 
+from statustui.domain.errors import ValidationFailed
 from statustui.domain.sharing import Generation, Share
 from statustui.store import engine_share
 from statustui.store.connection import Pool, open_pool
@@ -74,6 +75,15 @@ async def test_only_a_real_change_is_a_generation(pool: Pool, admin: asyncpg.Con
     # Who was forgotten altogether is told so.
     await admin.execute("DELETE FROM engines")
     assert not (await store.beat(first, 0, {})).is_known
+
+
+async def test_a_program_from_before_does_not_decide_beside_those_that_share(
+    pool: Pool, admin: asyncpg.Connection
+) -> None:
+    store = EngineStore(pool)
+    with pytest.raises(ValidationFailed):
+        await store.take_lease("engine:local", uuid4(), {})
+    assert await store.take_lease("keeper", uuid4(), {}) is not None
 
 
 async def test_who_is_not_of_the_generation_decides_nothing(

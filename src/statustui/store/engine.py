@@ -10,8 +10,8 @@ same, as a fact, by `record_stale_facts`.
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
@@ -53,11 +53,15 @@ class Work:
         monitors: by key; unreadable: keys of monitors whose stored configuration no reader of
             this version understands, with why.
         windows: of maintenance, that flag checks.
+        ids: of all monitors of the region by key, whoever looks at them.
+        pauses_end_at: when the next of their pauses ends by itself; None while none does.
     """
 
     monitors: Mapping[int, WatchedMonitor]
     unreadable: Mapping[int, str]
     windows: tuple[Window, ...]
+    ids: Mapping[int, UUID] = field(default_factory=dict)
+    pauses_end_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,8 +155,15 @@ class EngineStore:
 
     # -- what there is to do ---------------------------------------------------------------------
 
-    async def load_work(self, region: str, region_key: int) -> Work:
-        """The monitors of a region and the windows that flag their checks."""
+    async def load_work(
+        self, region: str, region_key: int, owns: Callable[[UUID], bool] | None = None
+    ) -> Work:
+        """The monitors of a region and the windows that flag their checks.
+
+        Args:
+            region: its name; region_key: its key.
+            owns: tells by its id whether a monitor is wanted; None for all of them.
+        """
         async with transaction(
             self._pool, isolation="repeatable_read", readonly=True
         ) as connection:
@@ -161,6 +172,8 @@ class EngineStore:
         monitors: dict[int, WatchedMonitor] = {}
         unreadable: dict[int, str] = {}
         for row in rows:
+            if owns is not None and not owns(row["id"]):
+                continue
             try:
                 monitors[row["key"]] = engine_rows.read_monitor(row, region_key)
             except ValidationFailed as error:
@@ -169,6 +182,11 @@ class EngineStore:
             monitors,
             unreadable,
             tuple(Window(row["service_id"], row["starts_at"], row["ends_at"]) for row in windows),
+            {row["key"]: row["id"] for row in rows},
+            min(
+                (row["paused_until"] for row in rows if row["is_paused"] and row["is_active"]),
+                default=None,
+            ),
         )
 
     async def load_memories(
