@@ -221,6 +221,8 @@ def test_evidence_is_shown(failed: House, run: Run) -> None:
     assert document["repeat_command"] == "curl -sS http://api/"
     none = run("monitor", "show", "Docs/health", "--evidence")
     assert (none.code, none.out) == (0, "no failure was seen so far, so there is no evidence\n")
+
+
 async def test_a_service_shows_its_windows(house: House, run: Run) -> None:
     # The command runs in a loop of its own, outside of the test's.
     call = partial(asyncio.to_thread, run)

@@ -37,6 +37,7 @@ class WatchedMonitor:
         timetable: its slots; None while it has none, because it is paused without an end.
         is_paused: whether it rested when this was read; paused_until: until when, None for no end.
         run_requested_at: when somebody last asked to look now.
+        tenure: the generation of the region's members at which the engine gained the monitor.
     """
 
     key: int
@@ -49,6 +50,7 @@ class WatchedMonitor:
     is_paused: bool = False
     paused_until: datetime | None = None
     run_requested_at: datetime | None = None
+    tenure: int = 1
 
 
 @dataclass(frozen=True, slots=True)

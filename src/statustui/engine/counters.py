@@ -7,7 +7,7 @@ snapshot there and writes it out elsewhere.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Set
 
 from statustui.domain.decision import Decision
 from statustui.domain.enginemetrics import EngineSnapshot, Histogram, ProbeSnapshot
@@ -36,7 +36,7 @@ class Counters:
         """Counts one batch that was written, and how long that took."""
         self._flush.add(seconds)
 
-    def keep_only(self, keys: set[int]) -> None:
+    def keep_only(self, keys: Set[int]) -> None:
         """Forgets the last looks of monitors that are watched no longer.
 
         Args:

@@ -7,6 +7,7 @@ knows; what the page shows stands beside it as `public_status`.
 from __future__ import annotations
 
 from statustui.domain.readmodels import (
+    EngineInfo,
     IncidentDetail,
     IncidentSummary,
     IncidentUpdate,
@@ -72,6 +73,8 @@ def monitor_document(monitor: MonitorRow) -> Json:
         "next_run_at": iso(monitor.next_run_at),
         "runbook": monitor.runbook,
         "tags": list(monitor.tags),
+        "regions": {region.name: region.state.value for region in monitor.regions},
+        "region_quorum": monitor.region_quorum,
         "config": dict(monitor.config),
     }
 
@@ -144,6 +147,23 @@ def watch_document(watch: WatchInfo | None) -> Json | None:
         "started_at": iso(watch.started_at),
         "behind_seconds": watch.behind_seconds,
         "offline": watch.offline,
+        "engines": [engine_document(engine) for engine in watch.engines],
+    }
+
+
+def engine_document(engine: EngineInfo) -> Json:
+    """One engine that looks at present."""
+    return {
+        "holder": engine.holder,
+        "host": engine.host,
+        "region": engine.region,
+        "monitors": engine.monitors,
+        "share": round(engine.share, 4),
+        "behind_seconds": engine.behind_seconds,
+        "started_at": iso(engine.started_at),
+        "heartbeat_at": iso(engine.heartbeat_at),
+        "clock_skew_seconds": engine.clock_skew_seconds,
+        "offline": engine.offline,
     }
 
 
