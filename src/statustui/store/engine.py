@@ -186,7 +186,8 @@ class EngineStore:
         Args:
             lease: held by this engine.
             decisions: in the order in which they were made.
-            at: now.
+            at: the moment as of which services and incidents are settled: now, or, for results
+                that had to wait, the time of the newest; it is when incidents open and move.
 
         Raises:
             LeaseLost: another engine holds the lease; nothing was written.
@@ -252,7 +253,7 @@ class EngineStore:
             await engine_settle.settle_edits(connection, organizations, at)
 
     async def tick(self, lease: Lease, at: datetime) -> None:
-        """Does what is due by the clock: windows, recurrences, recoveries that have lasted.
+        """Does what is due by the clock: windows, recurrences, recoveries that have lasted, words.
 
         Raises:
             LeaseLost, DatabaseUnavailable: what was not done is done by the next tick.
@@ -262,6 +263,8 @@ class EngineStore:
         async with self._holding(lease) as connection:
             await engine_settle.settle_due(connection, self._unsettled, at)
         self._unsettled = set()
+        async with self._holding(lease) as connection:
+            await engine_settle.speak(connection)
 
     async def apply_due_posts(self) -> int:
         """Publishes posts whose moment has come; returns how many were settled."""

@@ -99,6 +99,7 @@ def read_memory(row: Row) -> Memory:
         first_imperfect_at=times["first_imperfect_at"],
         first_good_at=times["first_good_at"],
         first_unknown_at=times["first_unknown_at"],
+        beneath=MonitorState(extra["beneath"]) if extra.get("beneath") else None,
     )
     return Memory(
         verdict=verdict,
@@ -160,6 +161,8 @@ def _state(decision: Decision) -> tuple[Any, ...]:
     for name in _EXTRA_TIMES:
         moment = getattr(verdict, name)
         extra[name] = moment.isoformat() if moment is not None else None
+    if verdict.beneath is not None:
+        extra["beneath"] = str(verdict.beneath)
     return (
         monitor.key,
         monitor.region,
