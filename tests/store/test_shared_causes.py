@@ -120,7 +120,7 @@ async def test_forty_behind_a_dead_database_in_one_batch(story: Story) -> None:
 
 @pytest.mark.parametrize("seed", range(3))
 async def test_forty_over_several_batches_within_the_retries(story: Story, seed: int) -> None:
-    """Every order in which three rounds of looks can come in confirms one incident and one other."""
+    """In whatever order three rounds of looks come in, it is one incident and one other."""
     chance = random.Random(seed)
     database, root, needing, odd, other = await _behind_a_database(story, 3)
     begin = datetime.now(UTC) - timedelta(seconds=4)

@@ -120,6 +120,13 @@ def summary_document(incident: IncidentSummary) -> Json:
             }
             for service in incident.services
         ],
+        "draft": None
+        if incident.draft is None
+        else {
+            "message": incident.draft,
+            "due_at": iso(incident.draft_due_at),
+            "held_by": incident.held_by,
+        },
         "pending_post": None
         if pending is None
         else {

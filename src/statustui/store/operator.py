@@ -356,6 +356,14 @@ class OperatorStore:
         """Silence an incident until a time within seven days; None ends it."""
         await posts.snooze(self._pool, org_id, code, until)
 
+    async def hold_incident(self, org_id: int, code: str, *, hold: bool = True) -> None:
+        """Hold the words of a guarded incident: nothing is posted by itself; or let them go.
+
+        Raises:
+            Conflict: no words of it wait.
+        """
+        await posts.hold_incident(self._pool, org_id, code, hold=hold)
+
     async def publish_incident(self, org_id: int, code: str) -> None:
         """Publish an internal incident as it stands."""
         await posts.publish_incident(self._pool, org_id, code)
