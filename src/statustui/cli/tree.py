@@ -17,6 +17,7 @@ from statustui.cli import (
     demo,
     doctor,
     incident,
+    maintenance,
     mark,
     monitor,
     serve,
@@ -47,6 +48,7 @@ def build() -> typer.Typer:
     app.add_typer(service.app, name="service")
     app.add_typer(monitor.app, name="monitor")
     app.add_typer(incident.app, name="incident")
+    app.add_typer(maintenance.app, name="maintenance")
     database.register(app)
     return app
 

@@ -1,4 +1,4 @@
-"""An announced window as people write it: in the configuration file and on the command line."""
+"""An announced window as people write it, in the file and on the command line, and read it."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from uuid import UUID
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from statustui.domain.errors import Problem, ValidationFailed
 from statustui.domain.fields import FieldReader, Path, shown
 from statustui.domain.maintenance import read_rule
+from statustui.domain.status import MaintenanceStatus
 
 _SERVICES_MOST = 20_000
 _EXCEPTIONS_MOST = 1_000
@@ -37,6 +39,27 @@ class MaintenanceConfig:
     services: tuple[str, ...] = ()
     auto_update: bool = True
     is_public: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class MaintenanceUpdate:
+    """What was said about a window; without an author the watch said it."""
+
+    status: MaintenanceStatus
+    message: str
+    is_public: bool
+    author: str | None
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class MaintenanceDetail:
+    """One window that runs or is ahead, as it was announced, and what was said about it."""
+
+    id: UUID
+    status: MaintenanceStatus
+    config: MaintenanceConfig
+    updates: tuple[MaintenanceUpdate, ...] = ()
 
 
 _MAINTENANCE_KEYS = (
