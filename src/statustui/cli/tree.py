@@ -18,6 +18,7 @@ from statustui.cli import (
     demo,
     doctor,
     incident,
+    maintenance,
     mark,
     monitor,
     serve,
@@ -48,6 +49,7 @@ def build() -> typer.Typer:
     app.add_typer(service.app, name="service")
     app.add_typer(monitor.app, name="monitor")
     app.add_typer(incident.app, name="incident")
+    app.add_typer(maintenance.app, name="maintenance")
     database.register(app)
     return app
 

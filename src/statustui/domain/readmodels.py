@@ -232,6 +232,8 @@ class IncidentSummary:
         next_update_by: the promised time of the next public update.
         acknowledged_until, snoozed_until: when these expire.
         pending: the post that still can be taken back.
+        draft: words of a guarded incident that wait; draft_due_at: when the approved sentence is
+            posted without them; held_by: who holds them, None when nobody does.
     """
 
     id: UUID
@@ -262,6 +264,9 @@ class IncidentSummary:
     pending: PendingPost | None = None
     after_the_fact: bool = False
     told_by: str | None = None
+    draft: str | None = None
+    draft_due_at: datetime | None = None
+    held_by: str | None = None
 
     @property
     def internal_or_title(self) -> str:

@@ -14,6 +14,11 @@ check status. `advance` takes the state before and that status and gives the sta
 A state that was never known becomes up or degraded with the first look that succeeds: there is
 nothing to recover from. Whatever confirms a change, the change *began* with the first look of its
 row: an outage starts with the first failed check, not with the one that confirmed it.
+
+A monitor whose state changes `FLAPS` times within `FLIP_WINDOW_INTERVALS` intervals is flapping.
+The rows are counted on beneath that, so it is known what it would be; when that has not changed for
+`STABLE_SECONDS`, the monitor is that again. Changes from and to unknown are no changes of the
+target.
 """
 
 from __future__ import annotations
@@ -46,6 +51,10 @@ LONGEST_REASON = 300
 
 # Changes of state within this many intervals are kept, to be counted as flips.
 FLIP_WINDOW_INTERVALS = 10
+# As many changes within that make a monitor flapping.
+FLAPS = 5
+# A flapping monitor that has not changed for as long is stable.
+STABLE_SECONDS = 600
 
 _DEFAULT_STATUS = ((200, 299),)
 _UNREACHED = frozenset({ErrorKind.DNS, ErrorKind.CONNECT, ErrorKind.REFUSED, ErrorKind.TIMEOUT})
@@ -79,7 +88,9 @@ class VerdictState:
         first_failure_at, first_success_at, first_imperfect_at, first_good_at, first_unknown_at:
             when each of these rows began; None when the row is empty.
         last_good_at: the newest look that was wholly good, not degraded.
-        flips: when the state changed within the last ten intervals.
+        flips: when the state changed within the last ten intervals; of a flapping monitor at least
+            the last time.
+        beneath: what a flapping monitor would be without that; None for all others.
     """
 
     state: MonitorState = MonitorState.UNKNOWN
@@ -96,6 +107,12 @@ class VerdictState:
     first_unknown_at: datetime | None = None
     last_good_at: datetime | None = None
     flips: tuple[datetime, ...] = ()
+    beneath: MonitorState | None = None
+
+    @property
+    def rows_say(self) -> MonitorState:
+        """What the rows of looks amount to, flapping or not."""
+        return self.state if self.beneath is None else self.beneath
 
 
 @dataclass(frozen=True, slots=True)
@@ -367,24 +384,60 @@ def advance(
     """
     counted = _count(state, result.status, at)
     decided = _decide(counted, result.status, spec)
-    if decided is None or decided[0] is state.state:
-        return counted, ()
-    to_state, effective_at = decided
-    window = timedelta(seconds=spec.interval_seconds * FLIP_WINDOW_INTERVALS)
-    flips = tuple(flip for flip in (*state.flips, at) if flip > at - window)
-    if to_state is MonitorState.UNKNOWN:
-        # What was seen before nobody could look proves nothing about what comes after.
-        counted = VerdictState(last_good_at=counted.last_good_at)
-    after = replace(counted, state=to_state, since=effective_at, flips=flips)
+    if decided is not None and decided[0] is not counted.rows_say:
+        after = _change(counted, *decided, spec, at)
+    elif counted.beneath is not None and _is_stable(counted, at):
+        since = counted.first_failure_at if counted.beneath is MonitorState.DOWN else at
+        started = max(since or at, counted.since or at)
+        after = replace(counted, state=counted.beneath, since=started, beneath=None)
+    else:
+        after = counted
+    if after.state is state.state:
+        return after, ()
     transition = Transition(
         from_state=state.state,
-        to_state=to_state,
-        effective_at=effective_at,
+        to_state=after.state,
+        effective_at=after.since or at,
         decided_at=at,
         error_kind=result.error_kind,
         reason=result.reason,
     )
     return after, (transition,)
+
+
+def _change(
+    state: VerdictState,
+    to_state: MonitorState,
+    effective_at: datetime,
+    spec: MonitorSpec,
+    at: datetime,
+) -> VerdictState:
+    """The state after the rows came to something else."""
+    if to_state is MonitorState.UNKNOWN:
+        # What was seen before nobody could look proves nothing about what comes after.
+        return VerdictState(
+            state=to_state, since=effective_at, last_good_at=state.last_good_at, flips=state.flips
+        )
+    flips = state.flips
+    if state.rows_say is not MonitorState.UNKNOWN:
+        window = timedelta(seconds=spec.interval_seconds * FLIP_WINDOW_INTERVALS)
+        flips = tuple(flip for flip in (*flips, at) if flip > at - window)
+    if state.beneath is not None:
+        return replace(state, beneath=to_state, flips=flips)
+    if len(flips) >= FLAPS:
+        return replace(
+            state,
+            state=MonitorState.FLAPPING,
+            since=effective_at,
+            flips=flips,
+            beneath=to_state,
+        )
+    return replace(state, state=to_state, since=effective_at, flips=flips)
+
+
+def _is_stable(state: VerdictState, at: datetime) -> bool:
+    last = max(state.flips, default=None)
+    return last is None or at - last >= timedelta(seconds=STABLE_SECONDS)
 
 
 def _count(state: VerdictState, status: CheckStatus, at: datetime) -> VerdictState:
@@ -418,7 +471,7 @@ def _decide(
     state: VerdictState, status: CheckStatus, spec: MonitorSpec
 ) -> tuple[MonitorState, datetime] | None:
     """The state that the rows amount to and when it began, None for no change."""
-    now = state.state
+    now = state.rows_say
     if state.first_unknown_at is not None:
         if state.unknowns >= spec.failure_threshold:
             return MonitorState.UNKNOWN, state.first_unknown_at
@@ -456,7 +509,7 @@ def _decide_degraded(
 def wants_retry(state: VerdictState, spec: MonitorSpec) -> bool:
     """Whether the next look should come after `retry_interval`: a failure is not confirmed yet."""
     return (
-        state.state is not MonitorState.DOWN
+        state.rows_say is not MonitorState.DOWN
         and 0 < state.failures < spec.failure_threshold
         and state.unknowns == 0
     )

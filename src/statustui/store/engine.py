@@ -232,7 +232,8 @@ class EngineStore:
         Args:
             share: of this engine.
             decisions: in the order in which they were made.
-            at: now.
+            at: the moment as of which services and incidents are settled: now, or, for results
+                that had to wait, the time of the newest; it is when incidents open and move.
 
         Raises:
             LeaseLost: members came or went; nothing was decided.
@@ -319,7 +320,7 @@ class EngineStore:
             await engine_settle.settle_edits(connection, organizations, at)
 
     async def tick(self, lease: Lease, at: datetime) -> None:
-        """Does what is due by the clock: windows, recurrences, recoveries that have lasted.
+        """Does what is due by the clock: windows, recurrences, recoveries that have lasted, words.
 
         Raises:
             LeaseLost, DatabaseUnavailable: what was not done is done by the next tick.
@@ -329,6 +330,8 @@ class EngineStore:
         async with engine_share.keeping(self._pool, lease) as connection:
             await engine_settle.settle_due(connection, self._unsettled, at)
         self._unsettled = set()
+        async with engine_share.keeping(self._pool, lease) as connection:
+            await engine_settle.speak(connection)
 
     async def silence_regions(self, lease: Lease, at: datetime, silent_seconds: float) -> None:
         """Takes back what regions said whose engines are all gone.

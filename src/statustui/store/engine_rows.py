@@ -126,6 +126,7 @@ def read_memory(row: Row) -> Memory:
         first_imperfect_at=times["first_imperfect_at"],
         first_good_at=times["first_good_at"],
         first_unknown_at=times["first_unknown_at"],
+        beneath=MonitorState(extra["beneath"]) if extra.get("beneath") else None,
     )
     return Memory(
         verdict=verdict,
@@ -184,6 +185,8 @@ def state_columns(decisions: Sequence[Decision]) -> list[list[Any]]:
 def _state(decision: Decision) -> tuple[Any, ...]:
     monitor, memory, verdict = decision.monitor, decision.memory, decision.memory.verdict
     extra = {name: getattr(verdict, name) for name in _EXTRA}
+    if verdict.beneath is not None:
+        extra["beneath"] = str(verdict.beneath)
     last_look = _json(memory.last_look)
     return (
         monitor.key,

@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from statustui.domain.configuration import Configuration, ConfigurationChange
 from statustui.domain.heartbeat import Beats
+from statustui.domain.maintenance_config import MaintenanceConfig, MaintenanceDetail
 from statustui.domain.monitor import MonitorSpec
 from statustui.domain.posting import IncidentInput, PostReceipt, TakenBack, UpdateInput
 from statustui.domain.readmodels import (
@@ -388,6 +390,14 @@ class OperatorStore:
         """Silence an incident until a time within seven days; None ends it."""
         await posts.snooze(self._pool, org_id, code, until)
 
+    async def hold_incident(self, org_id: int, code: str, *, hold: bool = True) -> None:
+        """Hold the words of a guarded incident: nothing is posted by itself; or let them go.
+
+        Raises:
+            Conflict: no words of it wait.
+        """
+        await posts.hold_incident(self._pool, org_id, code, hold=hold)
+
     async def publish_incident(self, org_id: int, code: str) -> None:
         """Publish an internal incident as it stands."""
         await posts.publish_incident(self._pool, org_id, code)
@@ -461,6 +471,44 @@ class OperatorStore:
     async def load_maintenance(self, org_id: int) -> tuple[MaintenanceRow, ...]:
         """Windows that run or are ahead, and those that ended within the last week; by start."""
         return await maintenance.load_maintenance(self._pool, org_id)
+
+    async def find_maintenance(self, org_id: int, title_or_id: str) -> MaintenanceDetail:
+        """The window of that title (in any case) or id that runs or is ahead.
+
+        Raises:
+            NotFound: there is none; the advice names the nearest.
+            ValidationFailed: several have that title.
+        """
+        return await maintenance.find_window(self._pool, org_id, title_or_id)
+
+    async def add_maintenance(
+        self, org_id: int, window: MaintenanceConfig, services: Sequence[UUID], zone: ZoneInfo
+    ) -> UUID:
+        """Announce a window for some services; of a recurring one the first that is not over."""
+        return await maintenance.add_window(self._pool, org_id, window, services, zone)
+
+    async def edit_maintenance(
+        self,
+        org_id: int,
+        window_id: UUID,
+        window: MaintenanceConfig,
+        services: Sequence[UUID],
+        zone: ZoneInfo,
+    ) -> None:
+        """Change a window that runs or is ahead.
+
+        Raises:
+            Conflict: it ended meanwhile.
+        """
+        await maintenance.edit_window(self._pool, org_id, window_id, window, services, zone)
+
+    async def cancel_maintenance(
+        self, org_id: int, title_or_id: str, *, once: bool, zone: ZoneInfo
+    ) -> MaintenanceDetail:
+        """Cancel a window with all that recurs, or one occurrence; returns it as it was."""
+        return await maintenance.cancel_window(
+            self._pool, org_id, title_or_id, once=once, zone=zone
+        )
 
     # -- configuration -----------------------------------------------------------------------------
 

@@ -22,12 +22,12 @@ SELECT org_id FROM organization_create(p_name => $1, p_slug => $2, p_timezone =>
 
 -- name: load_organization
 SELECT slug, name, timezone, brand_color, automatic_incidents, recovery_watch_seconds, logo_url,
-       public_base_url
+       public_base_url, guarded_sentence
 FROM organizations WHERE org_id = $1
 
 -- name: update_organization
 UPDATE organizations SET name = $2, timezone = $3, brand_color = $4, automatic_incidents = $5,
-    recovery_watch_seconds = $6, logo_url = $7, public_base_url = $8
+    recovery_watch_seconds = $6, logo_url = $7, public_base_url = $8, guarded_sentence = $9
 WHERE org_id = $1
 
 -- name: load_pages
@@ -154,7 +154,7 @@ WHERE s.org_id = $1 AND s.name = e.service AND s.deleted_at IS NULL
 -- name: load_maintenance
 -- One row for each series: the start of its first occurrence, the rest as its newest one has it.
 SELECT DISTINCT ON (w.series_id) w.series_id, w.title, w.description, w.starts_at, w.ends_at,
-       w.recurrence_rule, w.auto_update, w.is_public,
+       w.recurrence_rule, w.exceptions, w.auto_update, w.is_public,
        min(w.starts_at) OVER (PARTITION BY w.series_id) AS first_at,
        bool_or(w.status IN ('scheduled', 'in_progress')) OVER (PARTITION BY w.series_id) AS is_open,
        w.status = 'cancelled' AS is_cancelled,
@@ -166,15 +166,15 @@ ORDER BY w.series_id, w.starts_at DESC
 
 -- name: add_window
 INSERT INTO maintenance_windows (org_id, title, description, starts_at, ends_at, auto_update,
-    is_public, recurrence_rule)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+    is_public, recurrence_rule, exceptions)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 RETURNING id
 
 -- name: update_open_windows
 -- The open occurrences of a series take on what the file says; each keeps its own start.
 UPDATE maintenance_windows SET title = $3, description = $4,
     ends_at = starts_at + make_interval(secs => $5), auto_update = $6, is_public = $7,
-    recurrence_rule = $8
+    recurrence_rule = $8, exceptions = $9
 WHERE org_id = $1 AND series_id = $2 AND status IN ('scheduled', 'in_progress')
 RETURNING id
 
