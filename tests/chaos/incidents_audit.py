@@ -162,7 +162,7 @@ class _Story:
     def _must_be_known(self, monitor: Row, outage: Outage) -> str:
         now = self._tables.at - self._limits.settle
         end = min(outage.end or now, now)
-        needed = self._confirmation(monitor)
+        needed = self._confirmation(monitor, outage)
         unwatched = overlap(outage.begin, end, self._truth.unwatched(self._limits.hand_over))
         watched = end - outage.begin - unwatched
         if watched > needed:
@@ -170,25 +170,21 @@ class _Story:
         if outage.end is None:
             return ""
         # It may have been short and still be known, when there were enough looks in a row.
-        last = max(
-            (
-                until + self._limits.hand_over
-                for since, until in self._truth.faults()
-                if since <= outage.end
-            ),
-            default=0.0,
-        )
+        forgotten = self._truth.forgotten(self._limits.hand_over)
+        last = max((until for since, until in forgotten if since <= outage.end), default=0.0)
         row = [bad for bad in outage.bad if bad.at > last]
         if len(row) >= monitor["failure_threshold"]:
             return f"which {len(row)} looks in a row found"
         return ""
 
-    def _confirmation(self, monitor: Row) -> float:
+    def _confirmation(self, monitor: Row, outage: Outage | None = None) -> float:
+        """How long it takes until an outage is known; any outage when none is given."""
         threshold: int = monitor["failure_threshold"]
+        waits = outage is None or "hang" in outage.modes
         return float(
             monitor["interval_seconds"]
             + (threshold - 1) * monitor["retry_interval_seconds"]
-            + threshold * monitor["timeout_ms"] / 1000
+            + (threshold * monitor["timeout_ms"] / 1000 if waits else 0.0)
             + self._limits.confirmed
         )
 

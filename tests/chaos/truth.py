@@ -96,20 +96,20 @@ class Outage:
         begin: when it broke; end: when it was well again, None while it is not.
         bad: the requests it failed meanwhile.
         first_good: the first answer of the recovered target.
-        is_silent: whether it was so broken that it saw no requests.
+        modes: how it was broken.
     """
 
     begin: float
     end: float | None
     bad: list[Answer] = field(default_factory=list)
     first_good: float | None = None
-    is_silent: bool = False
+    modes: set[str] = field(default_factory=set)
 
     @property
     def first_seen(self) -> float | None:
         """When somebody first looked at the broken target; None when nobody did."""
-        if self.is_silent:
-            return self.begin
+        if "refuse" in self.modes:
+            return self.begin  # it saw nobody who came
         return self.bad[0].at if self.bad else None
 
 
@@ -136,28 +136,27 @@ class TargetTruth:
             before = mode
         return changed
 
-    def spans(self) -> list[tuple[float, float | None, bool]]:
-        """When it was broken: from, to, and whether it could not even be asked."""
-        spans: list[tuple[float, float | None, bool]] = []
+    def spans(self) -> list[tuple[float, float | None, set[str]]]:
+        """When it was broken: from, to, and how."""
+        spans: list[tuple[float, float | None, set[str]]] = []
         since: float | None = None
-        silent = False
+        modes: set[str] = set()
         for at, mode in self.states:
-            if mode != OK and since is None:
-                since, silent = at, mode == "refuse"
-            elif mode != OK:
-                silent = silent or mode == "refuse"
+            if mode != OK:
+                since = at if since is None else since
+                modes.add(mode)
             elif since is not None:
-                spans.append((since, at, silent))
-                since = None
+                spans.append((since, at, modes))
+                since, modes = None, set()
         if since is not None:
-            spans.append((since, None, silent))
+            spans.append((since, None, modes))
         return spans
 
     def outages(self) -> list[Outage]:
         """Its outages; two between which nobody heard a good answer are one to all who look."""
         merged: list[Outage] = []
         times = [answer.at for answer in self.answers]
-        for begin, end, silent in self.spans():
+        for begin, end, modes in self.spans():
             until = end if end is not None else float("inf")
             inside = self.answers[bisect_left(times, begin) : bisect_left(times, until)]
             bad = [answer for answer in inside if not answer.good]
@@ -169,9 +168,9 @@ class TargetTruth:
                 if not any(answer.good for answer in gap):
                     last.end = end
                     last.bad += bad
-                    last.is_silent = last.is_silent or silent
+                    last.modes |= modes
                     continue
-            merged.append(Outage(begin, end, bad, is_silent=silent))
+            merged.append(Outage(begin, end, bad, modes=modes))
         for outage in merged:
             if outage.end is not None:
                 after = self.answers[bisect_left(times, outage.end) :]
@@ -214,6 +213,21 @@ class Truth:
         spans += [(at, float("inf")) for at in begun.values()]
         spans += [(at, at) for at, _ in self.clocks]
         return sorted(spans)
+
+    def forgotten(self, margin: float) -> list[Span]:
+        """When looks in a row may have come to nothing, because somebody else went on.
+
+        A watch that dies forgets, and so does one of several when it is away: its monitors become
+        another's, which counts anew.
+
+        Args:
+            margin: how long taking over may need, in seconds.
+        """
+        several = len({name for _, name, _ in self.watches}) > 1
+        spans = [(at, at + margin) for at in self.kills]
+        if several:
+            spans += [(first, last + margin) for first, last in self.faults()]
+        return spans
 
     def disturbed(self, begin: float, end: float, margin: float) -> bool:
         """Whether something was done between two times, or shortly before or after."""
