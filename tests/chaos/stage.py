@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -44,6 +45,7 @@ class TargetProcess:
 
     child: subprocess.Popen[str]
     urls: dict[str, str]
+    _turn: threading.Lock = field(default_factory=threading.Lock)
 
     @classmethod
     def start(cls, log: Path, count: int) -> Self:
@@ -62,9 +64,10 @@ class TargetProcess:
         """Change some of them, and wait until they have."""
         assert self.child.stdin is not None
         assert self.child.stdout is not None
-        self.child.stdin.write(json.dumps({"names": list(names), "mode": mode}) + "\n")
-        self.child.stdin.flush()
-        answer = self.child.stdout.readline()
+        with self._turn:
+            self.child.stdin.write(json.dumps({"names": list(names), "mode": mode}) + "\n")
+            self.child.stdin.flush()
+            answer = self.child.stdout.readline()
         assert answer == "done\n", f"the targets said {answer!r}"
 
     def stop(self) -> None:
