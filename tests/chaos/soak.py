@@ -143,6 +143,8 @@ def main() -> int:
     parser.add_argument("--seed", type=int, help="of the first round; the next ones count on")
     parser.add_argument("--rounds", type=int, help="at most so many")
     words = parser.parse_args()
+    # A soak that is ended cleans up behind itself, as one that is interrupted does.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     seed = random.SystemRandom().randrange(1_000_000) if words.seed is None else words.seed
     deadline = time.monotonic() + words.minutes * 60
     dirty: list[int] = []

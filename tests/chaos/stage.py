@@ -37,6 +37,8 @@ CONFIRMED_SECONDS = 9.0
 HAND_OVER_SECONDS = 10.0
 # Which of thirty targets belong together: every fifth service has two.
 _TWINS = 5
+# Of a watch's log that are shown when something was found.
+_LINES = 80
 
 
 @dataclass(slots=True)
@@ -399,11 +401,16 @@ class Stage:
 
     def account(self, report: Report) -> str:
         """What is wrong, and what the watches said meanwhile."""
-        logs = [
-            f"-- {watch.name}\n" + "\n".join(watch.log.splitlines()[-40:])
+        said = [
+            f"-- {watch.name}\n" + "\n".join(_dated(watch.log)[-_LINES:])
             for watch in self.watches.values()
         ]
-        return "\n".join([str(report), *logs])
+        return "\n".join([str(report), *said])
+
+
+def _dated(log: str) -> list[str]:
+    """The lines of a log that begin with a time: all but the tracebacks."""
+    return [line for line in log.splitlines() if line[:2] == "20"]
 
 
 @asynccontextmanager
