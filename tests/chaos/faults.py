@@ -72,6 +72,7 @@ async def kill_both(round_: Round) -> str:
     round_.stage.watches[name].kill()
     await killing
     await round_.stage.watches[name].start()
+    await round_.stage.until_answers()
     return f"PostgreSQL and {name} killed"
 
 

@@ -77,6 +77,7 @@ async def _several_hosts(
 
             async def kill() -> None:
                 pid = (server.postmaster._cluster / "postmaster.pid").read_text().split()[0]
+                stage.note_killed_server()
                 os.kill(int(pid), signal.SIGKILL)
                 await asyncio.sleep(draw.uniform(0.2, 8.0))
                 await asyncio.to_thread(server.postmaster.start, DEBIAN_15, timeout_seconds=60)

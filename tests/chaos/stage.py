@@ -37,6 +37,7 @@ CONFIRMED_SECONDS = 9.0
 HAND_OVER_SECONDS = 10.0
 # Which of thirty targets belong together: every fifth service has two.
 _TWINS = 5
+_SERVER_KILLED = "database killed"
 # Of a watch's log that are shown when something was found.
 _LINES = 80
 
@@ -296,7 +297,12 @@ class Stage:
 
     def kill_server(self) -> None:
         """kill -9 of the embedded server."""
+        self.note_killed_server()
         os.kill(self._postmaster(), signal.SIGKILL)
+
+    def note_killed_server(self) -> None:
+        """Write down that nobody can write until the database answers again."""
+        self.truth.note("trouble", name=_SERVER_KILLED, did="began")
 
     def _postmaster(self) -> int:
         data = Path(self.watches["a"].place.environment["STATUSTUI_DATA_DIR"])
@@ -308,7 +314,8 @@ class Stage:
         async def answers() -> object:
             return await self.execute("SELECT 1")
 
-        await self.until(answers, 20, "the database answers")
+        await self.until(answers, 60, "the database answers")
+        self.truth.note("trouble", name=_SERVER_KILLED, did="ended")
 
     # -- waiting -------------------------------------------------------------------------------
 

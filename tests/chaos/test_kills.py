@@ -72,6 +72,7 @@ async def test_the_watch_and_postgresql_are_killed_together(tmp_path: Path) -> N
         watch.kill()
         await stage.heal("t01")
         await watch.start()
+        await stage.until_answers()
         await stage.until_known("t03")
         await stage.until_known("t01", state="up")
         # And the other way round, a moment apart, so that results wait for a dead database.
@@ -81,5 +82,6 @@ async def test_the_watch_and_postgresql_are_killed_together(tmp_path: Path) -> N
         await asyncio.sleep(0.3)
         watch.kill()
         await watch.start()
+        await stage.until_answers()
         await stage.until_known("t04")
         await stage.assert_clean()

@@ -25,6 +25,10 @@ class Line:
         self.accepted = 0
         # What is sent to the database waits for so long.
         self.delay_seconds = 0.0
+        # Whether a connection that the database has closed stays open on this side, as on a line
+        # that tells of it late.
+        self.lingers = False
+        self.hung_up = asyncio.Event()
 
     @property
     def through(self) -> dict[str, Any]:
@@ -94,4 +98,7 @@ class Line:
                     await asyncio.sleep(self.delay_seconds)
                 writer.write(data)
                 await writer.drain()
-        writer.transport.abort()
+        if not is_asking:
+            self.hung_up.set()
+        if is_asking or not self.lingers:
+            writer.transport.abort()
