@@ -127,8 +127,8 @@ class Story:
         )
         if created_before:
             await self.admin.execute(
-                "UPDATE statustui.monitor_schedules SET from_at = from_at - $2::interval"
-                " WHERE monitor = $1",
+                """UPDATE statustui.monitor_schedules SET from_at = from_at - $2::interval
+                WHERE monitor = $1""",
                 key,
                 created_before,
             )
