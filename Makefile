@@ -2,12 +2,14 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format lint types contracts bench reference clean lock venv
+.PHONY: help demo test check soak format lint types contracts bench reference clean lock venv
 unexport PYTHONDONTWRITEBYTECODE
 
 PYTHON ?= python3
 BIN := .venv/bin
 PYTEST_ARGS ?=
+SOAK_MINUTES ?= 10
+SOAK_ARGS ?=
 # Twice as many workers as processors: half of a test's time is waiting for processes it started.
 WORKERS ?= $(shell n=$$(nproc 2>/dev/null || echo 2); echo "$$((n * 2))")
 
@@ -21,6 +23,9 @@ test: .venv/.ready ## All tests, in parallel
 	@$(BIN)/pytest -n $(WORKERS) --dist worksteal $(PYTEST_ARGS)
 
 check: .venv/.ready lint types contracts test ## What CI runs: format, lint, types, contracts, tests
+
+soak: .venv/.ready ## Break watches and databases at random for SOAK_MINUTES, and compare after each round
+	@$(BIN)/python -m tests.chaos.soak --minutes $(SOAK_MINUTES) $(SOAK_ARGS)
 
 lint: .venv/.ready ## Formatting and lint
 	@$(BIN)/ruff format --check .

@@ -197,3 +197,26 @@ async def test_a_lost_line_is_said_and_the_pool_recovers(database: Database) -> 
                 assert await connection.fetchval("SELECT 2") == 2
         finally:
             pool.terminate()
+
+
+async def test_a_server_that_dies_while_nobody_asks_is_a_lost_line(database: Database) -> None:
+    async with Line(database.parameters()) as line:
+        pool = await open_pool(ConnectionTarget(line.through, "db"), max_size=1)
+        try:
+            async with transaction(pool) as connection:
+                number = await connection.fetchval("SELECT pg_backend_pid()")
+            line.lingers = True
+            admin = await database.connect()
+            await admin.execute("SELECT pg_terminate_backend($1)", number)
+            await line.hung_up.wait()
+            # It has said that it ends, and the end itself is not heard of yet.
+            for _ in range(5):
+                await asyncio.sleep(0)
+            line.lingers = False
+            with pytest.raises(DatabaseUnavailable, match="db is unavailable"):
+                async with transaction(pool) as connection:
+                    await connection.execute("SELECT 1")
+            async with transaction(pool) as connection:
+                assert await connection.fetchval("SELECT 1") == 1
+        finally:
+            pool.terminate()

@@ -23,6 +23,12 @@ class Line:
         self._flowing.set()
         self.port = 0
         self.accepted = 0
+        # What is sent to the database waits for so long.
+        self.delay_seconds = 0.0
+        # Whether a connection that the database has closed stays open on this side, as on a line
+        # that tells of it late.
+        self.lingers = False
+        self.hung_up = asyncio.Event()
 
     @property
     def through(self) -> dict[str, Any]:
@@ -71,17 +77,28 @@ class Line:
         self._writers |= {writer, server_writer}
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._copy(reader, server_writer))
+                group.create_task(self._copy(reader, server_writer, is_asking=True))
                 group.create_task(self._copy(server_reader, writer))
         finally:
             self._writers -= {writer, server_writer}
             for one in (writer, server_writer):
                 one.transport.abort()
 
-    async def _copy(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _copy(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        *,
+        is_asking: bool = False,
+    ) -> None:
         with contextlib.suppress(OSError):
             while data := await reader.read(65536):
                 await self._flowing.wait()
+                if is_asking and self.delay_seconds:
+                    await asyncio.sleep(self.delay_seconds)
                 writer.write(data)
                 await writer.drain()
-        writer.transport.abort()
+        if not is_asking:
+            self.hung_up.set()
+        if is_asking or not self.lingers:
+            writer.transport.abort()

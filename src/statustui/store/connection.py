@@ -283,8 +283,13 @@ async def transaction(
         async with pool.acquire() as connection:
             # The label is known only now; an inner error is put into words with it first.
             with errors.translated(getattr(connection, "label", "the database")):
-                async with connection.transaction(isolation=isolation, readonly=readonly):
-                    yield connection
+                try:
+                    async with connection.transaction(isolation=isolation, readonly=readonly):
+                        yield connection
+                except asyncpg.InternalClientError:
+                    # Its state is unknown: nobody else may get it.
+                    connection.terminate()
+                    raise
 
 
 async def fetch_one(

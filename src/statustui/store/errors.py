@@ -85,6 +85,10 @@ def translate(error: BaseException, address: str = "the database") -> StatustuiE
         if "closed" in text or "closing" in text or "released back" in text:
             return DatabaseUnavailable(address, "the connection was lost")
         return None
+    if isinstance(error, asyncpg.InternalClientError):
+        # A server that dies says so on idle lines, and closes them a moment later. Whoever asks
+        # something in between is told that another operation is in progress.
+        return DatabaseUnavailable(address, "the connection was lost")
     if isinstance(error, TimeoutError):
         return DatabaseUnavailable(
             address, "no answer in time", advice="check that the server runs and can be reached"
@@ -107,7 +111,12 @@ def translated(address: str = "the database") -> Iterator[None]:
     """
     try:
         yield
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+    except (
+        asyncpg.PostgresError,
+        asyncpg.InterfaceError,
+        asyncpg.InternalClientError,
+        OSError,
+    ) as error:
         ours = translate(error, address)
         if ours is None:
             raise
@@ -159,7 +168,8 @@ def _translate_server(error: asyncpg.PostgresError, address: str) -> StatustuiEr
             pass
     if state.startswith("22"):
         return ValidationFailed(message)
-    if state.startswith(("08", "53", "57P")):
+    # The line, a resource that ran out, a shutdown, the server's own files.
+    if state.startswith(("08", "53", "57P", "58")):
         return DatabaseUnavailable(address, message, advice=advice or "try again in a moment")
     return None
 
