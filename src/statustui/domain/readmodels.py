@@ -76,6 +76,7 @@ class WatchInfo:
         started_at: when it took the lease.
         behind_seconds: how late checks start at present, 0 when on time.
         offline: whether it believes that its own network is gone.
+        spooled_results: results that wait on its disk, as of its last renewal.
     """
 
     holder: str
@@ -84,6 +85,7 @@ class WatchInfo:
     started_at: datetime
     behind_seconds: float
     offline: bool = False
+    spooled_results: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,7 @@ from statustui.engine.clock import Clock
 from statustui.engine.housekeeping import keep_time
 from statustui.engine.leases import RENEW_SECONDS, LeaseKeeper
 from statustui.engine.scheduler import Run, Scheduler
+from statustui.engine.spool import Spool
 from statustui.engine.tasks import cancel, first
 from statustui.engine.writer import Writer
 from statustui.settings import EngineSettings
@@ -61,9 +62,15 @@ class Look(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class EngineReport:
-    """What came of a run: results that never reached the database."""
+    """What came of a run.
+
+    Attributes:
+        lost_results: results that are nowhere.
+        results_on_disk: results that wait for the next engine that starts here.
+    """
 
     lost_results: int
+    results_on_disk: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +80,9 @@ class EngineStatus:
     Attributes:
         state: "starting", "standby", "active" or "stopped".
         monitors: how many it watches; running: looks under way.
-        pending_results: decisions that wait for the database.
+        pending_results: decisions that wait for the database; spooled_results: those of them that
+            wait on disk, in spool_bytes, the oldest since spool_oldest_at.
+        spool_trouble: why the disk does not take results; None when it does.
         behind_seconds: how late looks start.
         unavailable: why the database does not answer; None when it does.
     """
@@ -85,6 +94,10 @@ class EngineStatus:
     lost_results: int
     behind_seconds: float
     unavailable: str | None
+    spooled_results: int = 0
+    spool_bytes: int = 0
+    spool_oldest_at: datetime | None = None
+    spool_trouble: str | None = None
 
 
 class Engine:
@@ -95,6 +108,7 @@ class Engine:
         changes: announcements of changed configuration.
         settings: the part's own settings.
         holder: how operators know this process: "host:pid".
+        spool: where results wait on disk while the database is away; without it, in memory only.
         look: looks at a target.
         clock: the time.
     """
@@ -106,6 +120,7 @@ class Engine:
         settings: EngineSettings,
         *,
         holder: str,
+        spool: Spool | None = None,
         look: Look = checkers.look,
         clock: Clock | None = None,
     ) -> None:
@@ -122,7 +137,7 @@ class Engine:
         self._started_at = self._clock.now()
         self._scheduler = Scheduler(settings.concurrency, settings.per_host_concurrency)
         self._writer = Writer(
-            store, self._clock, settings.queue_size, settings.flush_interval_ms / 1000
+            store, self._clock, settings.queue_size, settings.flush_interval_ms / 1000, spool
         )
         self._lease = LeaseKeeper(store, f"engine:{settings.region}", self._id, self._info)
         self._options = checkers.LookOptions(wall_clock=self._clock.now)
@@ -135,6 +150,7 @@ class Engine:
 
     def status(self) -> EngineStatus:
         """How the engine is at the moment, for health checks."""
+        spooled = self._writer.spooled
         return EngineStatus(
             state=self._state,
             monitors=self._scheduler.monitors,
@@ -143,6 +159,10 @@ class Engine:
             lost_results=self._writer.lost,
             behind_seconds=self._scheduler.behind_seconds(self._clock.now()),
             unavailable=self._writer.unavailable,
+            spooled_results=spooled.results,
+            spool_bytes=spooled.bytes,
+            spool_oldest_at=spooled.oldest_at,
+            spool_trouble=spooled.trouble,
         )
 
     async def run(self, stop: asyncio.Event) -> EngineReport:
@@ -160,8 +180,8 @@ class Engine:
                     _LOG.exception("the engine failed in itself and starts again")
                     await first(stop.wait(), asyncio.sleep(RENEW_SECONDS))
         finally:
-            lost = await self._end()
-        return EngineReport(lost)
+            report = await self._end()
+        return report
 
     # -- standby ---------------------------------------------------------------------------------
 
@@ -238,6 +258,9 @@ class Engine:
         self._scheduler = Scheduler(self._settings.concurrency, self._settings.per_host_concurrency)
         while not stop.is_set():
             try:
+                # What was decided before now comes before anything that is remembered.
+                self._writer.know(await self._store.load_installation())
+                await self._writer.catch_up(self._lease)
                 lease = await self._lease.renew()
                 if lease is None:
                     return False
@@ -440,15 +463,14 @@ class Engine:
 
     # -- the end ---------------------------------------------------------------------------------
 
-    async def _end(self) -> int:
-        """Writes what is queued, gives the lease back, and says how many results were lost."""
-        closing = asyncio.create_task(self._writer.close(self._lease.held, _FLUSH_SECONDS))
-        await asyncio.wait({closing}, timeout=_FLUSH_SECONDS + _LEAVE_SECONDS)
+    async def _end(self) -> EngineReport:
+        """Writes what is queued, or leaves it on disk, and gives the lease back."""
+        left = await self._writer.close(self._lease.held, _FLUSH_SECONDS)
         leaving = asyncio.create_task(self._leave())
         await asyncio.wait({leaving}, timeout=_LEAVE_SECONDS)
-        await cancel([closing, leaving], 0.0)
+        await cancel([leaving], 0.0)
         self._state = "stopped"
-        return self._writer.lost + self._writer.pending
+        return EngineReport(left.lost, left.on_disk)
 
     async def _leave(self) -> None:
         with suppress(DatabaseUnavailable):
@@ -465,6 +487,7 @@ class Engine:
             "started_at": self._started_at.isoformat(),
             "monitors": self._scheduler.monitors,
             "behind_seconds": round(self._scheduler.behind_seconds(self._clock.now()), 3),
+            "spooled_results": self._writer.spooled.results,
         }
 
 

@@ -144,6 +144,7 @@ def watch_document(watch: WatchInfo | None) -> Json | None:
         "started_at": iso(watch.started_at),
         "behind_seconds": watch.behind_seconds,
         "offline": watch.offline,
+        "spooled_results": watch.spooled_results,
     }
 
 

@@ -146,6 +146,12 @@ class EngineStore:
         async with transaction(self._pool) as connection:
             await connection.execute(_WORK["stop_engine"], engine_id)
 
+    async def load_installation(self) -> UUID:
+        """Which database this is, so that results on disk never get into another."""
+        async with transaction(self._pool, readonly=True) as connection:
+            found: UUID = await connection.fetchval(_WORK["installation"])
+        return found
+
     # -- what there is to do ---------------------------------------------------------------------
 
     async def load_work(self, region: str, region_key: int) -> Work:
@@ -181,7 +187,8 @@ class EngineStore:
     ) -> BatchOutcome:
         """Writes checks and everything that follows from them, all or nothing.
 
-        Sending a batch again, because nobody knows whether it was committed, changes nothing.
+        Sending a batch again, because nobody knows whether it was committed, changes nothing: what
+        follows from a check is written with the check or never.
 
         Args:
             lease: held by this engine.
@@ -195,7 +202,10 @@ class EngineStore:
         if not decisions:
             return BatchOutcome(0, 0)
         async with self._holding(lease) as connection:
-            inserted = await self._record_checks(connection, decisions)
+            sent = len(decisions)
+            decisions = await self._record_checks(connection, decisions)
+            if not decisions:
+                return BatchOutcome(0, sent)
             await connection.execute(_BATCH["record_state"], *engine_rows.state_columns(decisions))
             evidence = engine_rows.evidence_columns(decisions)
             if evidence:
@@ -208,7 +218,7 @@ class EngineStore:
                 )
                 services = {d.monitor.service_id for d in decisions if d.transitions}
                 await engine_settle.settle_services(connection, services, at)
-        return BatchOutcome(inserted, len(decisions) - inserted)
+        return BatchOutcome(len(decisions), sent - len(decisions))
 
     async def record_stale_facts(self, decisions: Sequence[Decision]) -> BatchOutcome:
         """Writes what was seen by an engine that lost its lease, and nothing that it decided.
@@ -219,19 +229,27 @@ class EngineStore:
         if not decisions:
             return BatchOutcome(0, 0)
         async with transaction(self._pool) as connection:
-            inserted = await self._record_checks(connection, decisions)
-        return BatchOutcome(inserted, len(decisions) - inserted)
+            new = await self._record_checks(connection, decisions)
+        return BatchOutcome(len(new), len(decisions) - len(new))
 
     async def _record_checks(
         self, connection: PoolConnection, decisions: Sequence[Decision]
-    ) -> int:
+    ) -> Sequence[Decision]:
+        """Writes checks and figures; returns the decisions whose check was not there before."""
         inserted = await connection.fetch(
             _BATCH["record_checks"], *engine_rows.check_columns(decisions), _NEGATED_BOUNDS
         )
         await connection.execute(
             _BATCH["record_observed"], *engine_rows.observed_columns(decisions)
         )
-        return len(inserted)
+        if len(inserted) == len(decisions):
+            return decisions
+        new = {(row["monitor"], row["region"], row["checked_at"]) for row in inserted}
+        return [
+            each
+            for each in decisions
+            if (each.monitor.key, each.monitor.region, each.check.checked_at) in new
+        ]
 
     # -- what is due without a check -------------------------------------------------------------
 

@@ -75,6 +75,7 @@ async def watch(connection: PoolConnection) -> WatchInfo | None:
         started_at=row["started_at"],
         behind_seconds=float(info.get("behind_seconds") or 0.0),
         offline=row["is_offline"],
+        spooled_results=int(info.get("spooled_results") or 0),
     )
 
 

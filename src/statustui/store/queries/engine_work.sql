@@ -13,6 +13,9 @@ WITH made AS (
     ON CONFLICT DO NOTHING RETURNING key)
 SELECT key FROM made UNION ALL SELECT key FROM regions WHERE name = $1 LIMIT 1
 
+-- name: installation
+SELECT id FROM installation
+
 -- name: register_engine
 INSERT INTO engines (id, region, host, process_id, version, info)
 VALUES ($1, $2, $3, $4, $5, '{}')
