@@ -12,6 +12,7 @@ import base64
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from uuid import UUID
 
 import orjson
 from pydantic import ConfigDict, TypeAdapter, ValidationError
@@ -92,4 +93,6 @@ def _other(value: object) -> object:
         return base64.b64encode(value).decode("ascii")
     if isinstance(value, Mapping):
         return dict(value)
+    if isinstance(value, UUID):  # the driver's own subclass
+        return str(value)
     raise TypeError(f"{type(value).__name__} has no form on disk")

@@ -64,8 +64,8 @@ class Head:
             {
                 "format": _FORMAT,
                 "version": VERSION,
-                "database": self.database,
-                "fence": None if fence is None else [fence.name, fence.holder, fence.epoch],
+                "database": None if self.database is None else str(self.database),
+                "fence": None if fence is None else [fence.name, str(fence.holder), fence.epoch],
                 "opened_at": self.opened_at,
             }
         )

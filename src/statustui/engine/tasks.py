@@ -11,9 +11,9 @@ _LOG = logging.getLogger("statustui.engine")
 
 
 async def cancel(
-    tasks: Sequence[asyncio.Task[Any]], seconds: float
+    tasks: Sequence[asyncio.Task[Any]], seconds: float | None
 ) -> tuple[set[asyncio.Task[Any]], set[asyncio.Task[Any]]]:
-    """Cancels tasks and waits for at most some time; returns those that ended and those left."""
+    """Cancels tasks and waits for at most some time, None for ever; returns those that ended and those left."""
     for task in tasks:
         task.cancel()
         task.add_done_callback(look_at)

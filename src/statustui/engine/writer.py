@@ -39,7 +39,7 @@ from statustui.engine.batches import MOST_IN_A_BATCH, newest, next_batch
 from statustui.engine.clock import Clock
 from statustui.engine.leases import RENEW_SECONDS, is_continuous
 from statustui.engine.spool import Spool, SpoolRefused, SpoolStatus
-from statustui.engine.tasks import look_at
+from statustui.engine.tasks import cancel, look_at
 from statustui.store.engine import BatchOutcome, Lease, LeaseLost
 
 _LOG = logging.getLogger("statustui.engine")
@@ -271,12 +271,15 @@ class Writer:
         Args:
             lease: asked for the lease before the first batch, and when a batch was refused.
         """
-        keeping = asyncio.create_task(self._keep_safe(), name="spool")
+        tasks = [asyncio.create_task(self._run(lease), name="writer")]
+        if self._spool is not None:
+            tasks.append(asyncio.create_task(self._keep_safe(), name="spool"))
         try:
-            await self._run(lease)
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            keeping.cancel()
-            await asyncio.wait([keeping])
+            await cancel(tasks, None)
+        for task in done:
+            task.result()
 
     async def _run(self, lease: LeaseSource) -> None:
         pause = _FIRST_PAUSE_SECONDS
