@@ -54,7 +54,8 @@ def test_a_stop_beside_a_frozen_server_takes_less_than_five_seconds(
             until(lambda: len(target.requests) > seen, seconds=15, what="a check without database")
             begun = time.monotonic()
             watch.send_signal(signal.SIGTERM)
-            assert watch.wait(15) == 0, "nothing was lost"
+            # No result is lost; but the server that was started from here does not end.
+            assert watch.wait(15) == 6
             assert time.monotonic() - begun < 5
             looked = len(target.requests)
             waiting = on_disk(tmp_path / "data" / "spool" / identity("embedded"))
