@@ -7,7 +7,6 @@ import stat
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from uuid import UUID
@@ -20,18 +19,17 @@ from statustui.engine.spool import Spool, SpoolRefused
 from statustui.engine.spool_folder import SpoolFolder, SpoolFull, on_disk
 from statustui.engine.spool_records import Unreadable, decode, encode
 from statustui.engine.spool_segment import Head, SegmentWriter, frames_of, read_frame, scan
-from statustui.store.engine import Lease
 from tests.support.decisions import BEGIN, decision, numbers
 
 DATABASE = UUID(int=7)
-FENCE = Lease("engine:local", UUID(int=1), 5)
+ENGINE = UUID(int=1)
 MUCH = 10_000_000
 DOWN = MonitorState.DOWN
 
 
-def _folder(place: Path, max_bytes: int = MUCH) -> SpoolFolder:
+def _folder(place: Path, max_bytes: int = MUCH, engine: int = 1) -> SpoolFolder:
     made = SpoolFolder(place / "local", max_bytes)
-    made.know(DATABASE)
+    made.know(DATABASE, UUID(int=engine))
     return made
 
 
@@ -62,15 +60,15 @@ def test_a_decision_comes_back_as_it_was() -> None:
 
 def test_first_in_first_out_and_nothing_left_behind(tmp_path: Path) -> None:
     folder = _folder(tmp_path)
-    folder.append([decision(n) for n in range(3)], FENCE, BEGIN)
-    folder.append([decision(n) for n in range(3, 1_300)], FENCE, BEGIN + timedelta(seconds=9))
+    folder.append([decision(n) for n in range(3)], BEGIN)
+    folder.append([decision(n) for n in range(3, 1_300)], BEGIN + timedelta(seconds=9))
     assert folder.amount.results == 1_300
     assert folder.amount.oldest_at == BEGIN
     assert on_disk(tmp_path).bytes == folder.amount.bytes > 0
     assert folder.peek(2) == folder.peek(2)  # looking takes nothing away
     assert _drain(folder, 700) == list(range(1_300))
     assert folder.amount.results == folder.amount.bytes == 0
-    folder.append([decision(5_000)], FENCE, BEGIN)
+    folder.append([decision(5_000)], BEGIN)
     assert _drain(folder) == [5_000]
     folder.close()
     assert [path.name for path in (tmp_path / "local").iterdir()] == ["gate"]
@@ -78,7 +76,7 @@ def test_first_in_first_out_and_nothing_left_behind(tmp_path: Path) -> None:
 
 def test_what_is_on_disk_is_for_its_owner_only(tmp_path: Path) -> None:
     folder = _folder(tmp_path)
-    folder.append([decision(1, to=DOWN)], FENCE, BEGIN)
+    folder.append([decision(1, to=DOWN)], BEGIN)
     for path in tmp_path.rglob("*"):
         mode = stat.S_IMODE(path.stat().st_mode)
         assert mode == (0o700 if path.is_dir() else 0o600), path
@@ -86,7 +84,7 @@ def test_what_is_on_disk_is_for_its_owner_only(tmp_path: Path) -> None:
 
 def test_a_torn_end_costs_what_was_torn_and_nothing_else(tmp_path: Path) -> None:
     place = tmp_path
-    head = Head(DATABASE, FENCE, BEGIN)
+    head = Head(DATABASE, ENGINE, BEGIN)
     writer = SegmentWriter(place / "whole.seg", head)
     ends: list[tuple[int, int]] = [(writer.segment.size, 0)]
     total = 0
@@ -118,74 +116,62 @@ def test_a_torn_end_costs_what_was_torn_and_nothing_else(tmp_path: Path) -> None
 
 
 def test_a_file_without_a_result_is_forgotten_and_a_foreign_one_kept(tmp_path: Path) -> None:
-    dead = tmp_path / "local" / "dead"
+    name = UUID(int=5).hex
+    dead = tmp_path / "local" / name
     dead.mkdir(parents=True)
     (dead / "00000001.seg").write_bytes(b"\0\0\0")
     (dead / "00000002.seg").write_bytes(b"something else altogether, and long enough to be odd")
-    later = Head(DATABASE, FENCE, BEGIN).as_payload().replace(b'"version":1', b'"version":9')
+    later = Head(DATABASE, ENGINE, BEGIN).as_payload().replace(b'"version":1', b'"version":9')
     (dead / "00000003.seg").write_bytes(spool_segment._frame(later, 0))
-    elsewhere = Head(UUID(int=8), FENCE, BEGIN)
+    elsewhere = Head(UUID(int=8), ENGINE, BEGIN)
     SegmentWriter(dead / "00000004.seg", elsewhere).append(frames_of([decision(1)]))
-    SegmentWriter(dead / "00000005.seg", Head(DATABASE, FENCE, BEGIN)).append(
+    SegmentWriter(dead / "00000005.seg", Head(DATABASE, ENGINE, BEGIN)).append(
         frames_of([decision(2)])
     )
     folder = _folder(tmp_path)
-    assert folder.adopt(lambda _: True) == 1
+    assert folder.adopt() == 1
     assert _drain(folder) == [2]
     assert not dead.exists()
     kept = sorted(path.name for path in (tmp_path / "local" / "aside").iterdir())
-    assert kept == [f"dead-0000000{n}.seg" for n in (2, 3, 4)]
+    assert kept == [f"{name}-0000000{n}.seg" for n in (2, 3, 4)]
     assert on_disk(tmp_path).unreadable_bytes > 0
 
 
 def test_whoever_comes_next_takes_over_from_the_dead_and_not_from_the_living(
     tmp_path: Path,
 ) -> None:
-    first, second = _folder(tmp_path), _folder(tmp_path)
-    first.append([decision(1)], FENCE, BEGIN)
-    first.append([decision(2)], replace(FENCE, epoch=6), BEGIN)
-    second.append([decision(3)], FENCE, BEGIN + timedelta(seconds=5))
-    third = _folder(tmp_path)
-    assert third.adopt(lambda _: True) == 0
+    first, second = _folder(tmp_path), _folder(tmp_path, engine=2)
+    first.append([decision(1)], BEGIN)
+    second.append([decision(3)], BEGIN + timedelta(seconds=5))
+    third = _folder(tmp_path, engine=3)
+    assert third.adopt() == 0
     _die(second)
     _die(first)
-    asked: list[Lease | None] = []
-
-    def stands(fence: Lease | None) -> bool:
-        asked.append(fence)
-        return fence == FENCE
-
-    assert third.adopt(stands) == 3
-    assert _folder(tmp_path).adopt(lambda _: True) == 0
-    assert asked == [FENCE, replace(FENCE, epoch=6), FENCE]
+    assert third.adopt() == 2
+    assert _folder(tmp_path, engine=4).adopt() == 0
+    third.append([decision(4)], BEGIN)
+    _die(third)
+    fourth = _folder(tmp_path, engine=4)
+    assert fourth.adopt() == 3
     found = []
-    while (waiting := third.peek(100)) is not None:
-        found.append((numbers(waiting.decisions), waiting.stands))
-        third.advance(len(waiting.decisions))
-    assert found == [([1], True), ([2], False), ([3], True)]
+    while (waiting := fourth.peek(100)) is not None:
+        found.append((numbers(waiting.decisions), {each.int for each in waiting.left_by}))
+        fourth.advance(len(waiting.decisions))
+    # Who decided, and who had taken it over without deciding anything before it was written.
+    assert found == [([1], {1, 3}), ([3], {2, 3}), ([4], {3})]
 
 
 def test_what_was_not_forgotten_comes_again_to_the_next(tmp_path: Path) -> None:
     first = _folder(tmp_path)
-    first.append([decision(n) for n in range(10)], FENCE, BEGIN)
+    first.append([decision(n) for n in range(10)], BEGIN)
     assert first.peek(4) is not None
     first.advance(4)
     assert first.amount.results == 6
     first._buffer.clear()
     _die(first)
-    second = _folder(tmp_path)
-    second.adopt(lambda _: True)
+    second = _folder(tmp_path, engine=2)
+    second.adopt()
     assert _drain(second) == list(range(10))  # the primary key of checks knows the first four
-
-
-def test_after_a_loss_of_the_lease_only_facts_are_left(tmp_path: Path) -> None:
-    folder = _folder(tmp_path)
-    folder.append([decision(1)], FENCE, BEGIN)
-    folder.distrust()
-    folder.append([decision(2)], None, BEGIN)
-    first = folder.peek(10)
-    assert first is not None
-    assert (numbers(first.decisions), first.stands) == ([1], False)
 
 
 def test_a_full_spool_gives_up_the_oldest_that_changes_no_state(
@@ -196,7 +182,7 @@ def test_a_full_spool_gives_up_the_oldest_that_changes_no_state(
     given_ = 0
     while not folder.amount.given_up:
         batch = [decision(given_ + n, to=DOWN if n == 7 else None) for n in range(50)]
-        folder.append(batch, FENCE, BEGIN)
+        folder.append(batch, BEGIN)
         given_ += 50
         assert folder.amount.bytes <= limit
         assert given_ < 100_000
@@ -217,7 +203,7 @@ def test_a_spool_full_of_changes_takes_no_more(tmp_path: Path) -> None:
     written = 0
     with pytest.raises(SpoolFull):
         while True:
-            folder.append([decision(written + n, to=DOWN) for n in range(200)], FENCE, BEGIN)
+            folder.append([decision(written + n, to=DOWN) for n in range(200)], BEGIN)
             written += 200
             assert written < 100_000
     assert folder.amount.given_up == 0
@@ -246,16 +232,16 @@ async def test_a_full_disk_is_said_at_once_and_loses_nothing_that_was_taken(
     small_disk: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     spool = Spool(small_disk / "spool" / "local", MUCH)
-    spool.know(DATABASE)
+    spool.know(DATABASE, ENGINE)
     taken = 0
     with pytest.raises(SpoolRefused):
         while True:
-            await spool.append([decision(taken + n) for n in range(200)], FENCE, BEGIN)
+            await spool.append([decision(taken + n) for n in range(200)], BEGIN)
             taken += 200
     assert "No space left" in (spool.status.trouble or "")
     assert caplog.text.count("cannot be kept on disk") == 1
     with pytest.raises(SpoolRefused):
-        await spool.append([decision(n) for n in range(5_000)], FENCE, BEGIN)
+        await spool.append([decision(n) for n in range(5_000)], BEGIN)
     assert caplog.text.count("cannot be kept on disk") == 1
     assert spool.status.results == taken > 0
     found: list[int] = []
@@ -268,7 +254,7 @@ async def test_a_full_disk_is_said_at_once_and_loses_nothing_that_was_taken(
         found += numbers(waiting.decisions)
         await spool.advance(len(waiting.decisions))
     assert found == list(range(taken))
-    await spool.append([decision(taken)], FENCE, BEGIN)
+    await spool.append([decision(taken)], BEGIN)
     assert spool.status.trouble is None
     await spool.close()
 
@@ -278,13 +264,12 @@ import sys, os
 from pathlib import Path
 from uuid import UUID
 from statustui.engine.spool_folder import SpoolFolder
-from statustui.store.engine import Lease
 from tests.support.decisions import BEGIN, decision
 folder = SpoolFolder(Path(sys.argv[1]), 10_000_000)
-folder.know(UUID(int=7))
+folder.know(UUID(int=7), UUID(int=1))
 number = 0
 while True:
-    folder.append([decision(number + n) for n in range(3)], Lease("l", UUID(int=1), 1), BEGIN)
+    folder.append([decision(number + n) for n in range(3)], BEGIN)
     number += 3
     os.write(1, b"%d\\n" % number)
 """
@@ -303,8 +288,8 @@ def test_a_process_that_is_killed_loses_nothing_that_it_had_put_down(tmp_path: P
         lines += said.readlines()
     child.wait()
     acknowledged = int(lines[-1] if lines[-1].endswith(b"\n") else lines[-2])
-    folder = _folder(tmp_path)
-    folder.adopt(lambda _: True)
+    folder = _folder(tmp_path, engine=2)
+    folder.adopt()
     found = _drain(folder)
     assert found == list(range(len(found)))
     assert len(found) >= acknowledged >= 120

@@ -101,6 +101,8 @@ SHARED_RULES: dict[str, tuple[str, str, str, str]] = {
         "statustui_engine",
         "statustui_engine",
     ),
+    "shares": (ALL, "-", "-", "-"),
+    "share_generations": (ALL, "-", "-", "statustui_engine"),
     "schema_migrations": (OPERATORS + " statustui_engine statustui_web", "-", "-", "-"),
     "acting_as": ("-", "-", "-", "-"),
     "check_partitions": ("-", "-", "-", "-"),
@@ -162,6 +164,8 @@ INSERTS = {
     "regions": "(name) VALUES ('eu-1')",
     "leases": "VALUES ('x', gen_random_uuid(), 1, now(), now())",
     "engines": "(id, region, host, process_id, version) VALUES (gen_random_uuid(), 1, 'h', 1, '1')",
+    "shares": "(region) VALUES (2)",
+    "share_generations": "VALUES (1, 99, '{}', 'left')",
     "schema_migrations": "VALUES (999, 'x', 'x')",
     "acting_as": "VALUES (1, 'x')",
     "check_partitions": "VALUES ('2020-01-01', 'x')",
@@ -218,6 +222,10 @@ async def tenants(database: Database) -> Tenants:
     await admin.execute(
         """INSERT INTO engines (id, region, host, process_id, version)
            VALUES (gen_random_uuid(), 1, 'h', 1, '1')"""
+    )
+    await admin.execute("INSERT INTO shares (region) VALUES (1)")
+    await admin.execute(
+        "INSERT INTO share_generations VALUES (1, 1, '{}', 'left', now() - interval '8 days')"
     )
     world.numbers.update(spare=spare, new_org=new_org)
     return world

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -414,16 +415,37 @@ async def test_a_services_timeline_ends_with_the_newest(house: House) -> None:
     assert last_two == entries[-2:]
 
 
-async def test_the_watch_is_known_by_its_lease(house: House) -> None:
+async def test_the_watch_is_known_by_its_engines(house: House) -> None:
     assert await house.store.load_watch() is None
-    holder = uuid4()
-    info = '{"holder": "bastion:4711", "behind_seconds": 1.5}'
-    take = "SELECT lease_take('engine:local', $1, $2, $3::text::jsonb)"
-    await house.admin.fetchval(take, holder, 6.0, info)
+    for number, (monitors, behind) in enumerate([(30, 1.5), (10, 0.0)], start=1):
+        engine = UUID(int=number)
+        await house.admin.execute(
+            """INSERT INTO statustui.engines (id, region, host, process_id, version, started_at,
+                behind_seconds, info)
+            VALUES ($1, 1, 'bastion', $2, '1', $3, $4, $5::text::jsonb)""",
+            engine,
+            number,
+            datetime(2027, 1, number, tzinfo=UTC),
+            behind,
+            json.dumps({"holder": f"bastion:{number}", "monitors": monitors}),
+        )
+        watch = await house.store.load_watch()
+        assert watch is not None
+        assert watch.alive is (number > 1)  # registered, but not in the region yet
+        await house.admin.fetchval("SELECT statustui.share_join(1::smallint, $1, 6)", engine)
     watch = await house.store.load_watch()
     assert watch is not None
-    assert (watch.holder, watch.alive, watch.behind_seconds) == ("bastion:4711", True, 1.5)
-    await house.admin.fetchval("SELECT lease_release('engine:local', $1, 1)", holder)
+    assert (watch.holder, watch.alive, watch.behind_seconds) == ("bastion:1 and 1 more", True, 1.5)
+    assert watch.started_at == datetime(2027, 1, 1, tzinfo=UTC)
+    assert [(each.holder, each.region, each.share) for each in watch.engines] == [
+        ("bastion:1", "local", 0.75),
+        ("bastion:2", "local", 0.25),
+    ]
+    await house.admin.fetchval("SELECT statustui.share_leave(1::smallint, $1)", UUID(int=1))
+    left = await house.store.load_watch()
+    assert left is not None
+    assert (left.holder, left.alive) == ("bastion:2", True)
+    await house.admin.fetchval("SELECT statustui.share_leave(1::smallint, $1)", UUID(int=2))
     released = await house.store.load_watch()
     assert released is not None
-    assert not released.alive
+    assert (released.holder, released.alive, released.engines) == ("bastion:2", False, ())

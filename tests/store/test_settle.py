@@ -99,7 +99,7 @@ async def _settled_as_a_whole(
     with monkeypatch.context() as patched:
         patched.setattr(engine_settle, "_settle_affected", whole)
         with pytest.raises(_Seen):
-            await story.store.record_batch(story.lease, decisions, at)
+            await story.store.record_batch(story.share, decisions, at)
     return found
 
 
@@ -135,7 +135,7 @@ async def test_it_comes_out_as_if_everything_were_settled(
         expected = None
         if any(decision.transitions for decision in decisions):
             expected = await _settled_as_a_whole(story, decisions, now, monkeypatch)
-        await story.store.record_batch(story.lease, decisions, now)
+        await story.store.record_batch(story.share, decisions, now)
         assert expected is None or await _everything(story) == expected, (seed, step)
         await story.store.tick(story.lease, now)
         opened += len(await story.incidents())
@@ -174,7 +174,7 @@ async def test_it_locks_what_the_change_reaches_and_no_more(story: Story, pool: 
             )
     watched = (await story.store.load_work("local", story.region)).monitors
     look = [story.decide(watched[key], refused(_BEGIN)) for key in keys[:2]]
-    await story.store.record_batch(story.lease, look, datetime.now(UTC))
+    await story.store.record_batch(story.share, look, datetime.now(UTC))
     async with transaction(pool) as connection:
         # The incident binds them together now, and what joins it needs the other one's name.
         assert await locked(connection, database) == {database, api}

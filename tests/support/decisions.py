@@ -20,6 +20,7 @@ def decision(
     monitor: int = 1,
     service: int = 1,
     at: datetime | None = None,
+    tenure: int = 1,
 ) -> Decision:
     """One decision, told by its number, which is its check's reason.
 
@@ -37,7 +38,7 @@ def decision(
     state = to or MonitorState.UP
     other = MonitorState.UP if is_bad else MonitorState.DOWN
     return Decision(
-        MonitorRef(monitor, UUID(int=monitor), 1, UUID(int=service), 1),
+        MonitorRef(monitor, UUID(int=monitor), 1, UUID(int=service), 1, tenure=tenure),
         check,
         CheckResult(status, kind, f"{number}"),
         Memory(

@@ -33,6 +33,7 @@ class MonitorRef:
 
     Attributes:
         key, region: the database's small keys, for checks and state.
+        tenure: the generation of the region's members at which the engine gained the monitor.
     """
 
     key: int
@@ -40,6 +41,7 @@ class MonitorRef:
     org_id: int
     service_id: UUID
     region: int
+    tenure: int = field(default=1, kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)

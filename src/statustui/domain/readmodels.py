@@ -66,17 +66,46 @@ class PageInfo:
 
 
 @dataclass(frozen=True, slots=True)
-class WatchInfo:
-    """The background process that holds the lease, as its lease row tells.
+class EngineInfo:
+    """One engine, as its own row tells.
 
     Attributes:
-        holder: "host:pid" of the process.
-        alive: whether its lease had not expired on the database's clock.
-        heartbeat_at: when it renewed the lease last.
-        started_at: when it took the lease.
-        behind_seconds: how late checks start at present, 0 when on time.
+        holder: "host:pid" of its process; host: of that.
+        region: where it looks from.
+        monitors: how many it looks at; share: the part of its region's monitors, 0 to 1.
+        behind_seconds: how late its checks start at present, 0 when on time.
+        started_at: when it began; heartbeat_at: when it was heard of last.
+        clock_skew_seconds: how much its host's clock is ahead of the database's.
         offline: whether it believes that its own network is gone.
-        spooled_results: results that wait on its disk, as of its last renewal.
+        spooled_results: results that wait on its disk, as of its last beat.
+    """
+
+    holder: str
+    host: str
+    region: str
+    monitors: int
+    share: float
+    behind_seconds: float
+    started_at: datetime
+    heartbeat_at: datetime
+    clock_skew_seconds: float = 0.0
+    offline: bool = False
+    spooled_results: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class WatchInfo:
+    """The engines that look at present, or the one that did last.
+
+    Attributes:
+        holder: "host:pid" of the process, with how many others there are.
+        alive: whether any was heard of lately, on the database's clock.
+        heartbeat_at: when one was heard of last.
+        started_at: when the one that has looked longest began.
+        behind_seconds: how late checks start at present where they start latest, 0 when on time.
+        offline: whether all of them believe that their own network is gone.
+        spooled_results: results that wait on the disks of all of them.
+        engines: those that are alive.
     """
 
     holder: str
@@ -86,6 +115,7 @@ class WatchInfo:
     behind_seconds: float
     offline: bool = False
     spooled_results: int = 0
+    engines: tuple[EngineInfo, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,18 +24,18 @@ async def keep_time(store: EngineStore, clock: Clock, held: Callable[[], Lease |
     Args:
         store: the database.
         clock: the time.
-        held: the lease at that moment; without it only the posts of people are applied.
+        held: the keeper's lease at that moment; without it only the posts of people are applied.
     """
     house_in = 0.0
     troubled = False
     while True:
         try:
-            if house_in <= 0:
-                await store.keep_house()
-                house_in = _HOUSE_SECONDS
             await store.apply_due_posts()
             lease = held()
             if lease is not None:
+                if house_in <= 0:
+                    await store.keep_house()
+                    house_in = _HOUSE_SECONDS
                 await store.tick(lease, clock.now())
             troubled = False
         except LeaseLost:

@@ -19,7 +19,6 @@ from uuid import UUID
 
 from statustui.domain.decision import Decision
 from statustui.engine.spool_folder import SpoolFolder, Waiting
-from statustui.store.engine import Lease
 
 _LOG = logging.getLogger("statustui.engine")
 _T = TypeVar("_T")
@@ -68,25 +67,22 @@ class Spool:
             amount.results, amount.bytes, amount.oldest_at, amount.given_up, self._trouble
         )
 
-    def know(self, database: UUID) -> None:
-        """Says which installation's monitors the results are about."""
-        self._disk.know(database)
+    def know(self, database: UUID, engine: UUID) -> None:
+        """Says which installation's monitors the results are about, and which engine decides."""
+        self._disk.know(database, engine)
 
-    async def append(
-        self, decisions: Sequence[Decision], fence: Lease | None, at: datetime
-    ) -> None:
+    async def append(self, decisions: Sequence[Decision], at: datetime) -> None:
         """Adds results; when this returns, they outlive this process.
 
         Args:
             decisions: in the order in which they were made.
-            fence: what was held when they were made; None when nothing was.
             at: now.
 
         Raises:
             SpoolRefused: nothing was added.
         """
         try:
-            await self._run(partial(self._disk.append, decisions, fence, at))
+            await self._run(partial(self._disk.append, decisions, at))
         except OSError as error:
             reason = error.strerror or str(error)
             if self._trouble is None:
@@ -113,20 +109,13 @@ class Spool:
         """
         await self._asked(partial(self._disk.advance, count))
 
-    async def adopt(self, stands: Callable[[Lease | None], bool]) -> int:
+    async def adopt(self) -> int:
         """Takes over what dead engines left; returns how many results.
-
-        Args:
-            stands: whether what was decided under a fence may still be written.
 
         Raises:
             SpoolRefused: the folder cannot be read or changed.
         """
-        return await self._asked(partial(self._disk.adopt, stands))
-
-    async def distrust(self) -> None:
-        """From now on what waits is only what was seen: somebody else decided meanwhile."""
-        await self._asked(self._disk.distrust)
+        return await self._asked(self._disk.adopt)
 
     async def close(self) -> None:
         """Lets go of the files; what waits in them is for the next engine.

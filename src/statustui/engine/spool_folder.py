@@ -4,9 +4,9 @@
                                         /<engine>/lock, 00000001.seg, …
                                         /aside/     what this version cannot read
 
-An engine writes into a folder of its own and holds a lock on it for as long as it lives; a kernel
-frees the lock however a process dies. Whoever finds a folder that nobody holds takes over what is
-in it, under the gate, so that two never read the same file.
+An engine writes into a folder of its own, named by its id, and holds a lock on it for as long as
+it lives; a kernel frees the lock however a process dies. Whoever finds a folder that nobody holds
+takes over what is in it, under the gate, so that two never read the same file.
 
 Everything in here waits for the disk. `spool.Spool` runs it in a thread of its own, one call at a
 time, so there are no locks between threads.
@@ -18,13 +18,14 @@ import errno
 import fcntl
 import logging
 import os
+import re
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from statustui.domain.decision import Decision
 from statustui.engine.spool_segment import (
@@ -38,7 +39,6 @@ from statustui.engine.spool_segment import (
     scan,
     thin,
 )
-from statustui.store.engine import Lease
 
 _LOG = logging.getLogger("statustui.engine")
 
@@ -47,6 +47,7 @@ _SEGMENTS_AT_LEAST = 16
 _ASIDE = "aside"
 _LOCK = "lock"
 _GATE = "gate"
+_ENGINE = re.compile("[0-9a-f]{32}")
 
 
 class SpoolFull(OSError):
@@ -58,11 +59,11 @@ class Waiting:
     """Results from the head of the spool, in order.
 
     Attributes:
-        stands: whether what was decided then may still be written, and not just what was seen.
+        left_by: the engines that had them before; nobody when they are this engine's own.
     """
 
     decisions: tuple[Decision, ...]
-    stands: bool
+    left_by: frozenset[UUID]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +91,7 @@ class SpoolFolder:
         self._own: Path | None = None
         self._lock: int | None = None
         self._number = 0
-        self._database: UUID | None = None
+        self._about: tuple[UUID, UUID] | None = None
         self._segments: deque[Segment] = deque()
         self._writer: SegmentWriter | None = None
         self._next_frame = 0
@@ -109,18 +110,23 @@ class SpoolFolder:
     def _bytes(self) -> int:
         return sum(segment.size for segment in self._segments)
 
-    def know(self, database: UUID) -> None:
-        """Says which installation's monitors the results are about."""
-        self._database = database
+    def know(self, database: UUID, engine: UUID) -> None:
+        """Says which installation's monitors the results are about, and which engine decides."""
+        self._about = database, engine
+
+    @property
+    def _known(self) -> tuple[UUID, UUID]:
+        if self._about is None:
+            raise RuntimeError("results came before the database was known")
+        return self._about
 
     # -- writing ---------------------------------------------------------------------------------
 
-    def append(self, decisions: Sequence[Decision], fence: Lease | None, at: datetime) -> None:
+    def append(self, decisions: Sequence[Decision], at: datetime) -> None:
         """Adds results at the end; when this returns, they are on the disk.
 
         Args:
             decisions: in the order in which they were made.
-            fence: what the engine held when it made them.
             at: now.
 
         Raises:
@@ -131,12 +137,10 @@ class SpoolFolder:
         size = sum(len(data) for data, _ in frames)
         self._make_room(size)
         writer = self._writer
-        if writer is not None and (
-            writer.segment.head.fence != fence or writer.segment.size >= self._segment_bytes
-        ):
+        if writer is not None and writer.segment.size >= self._segment_bytes:
             self._rotate()
         if self._writer is None:
-            self._begin_segment(Head(self._database, fence, at))
+            self._begin_segment(Head(*self._known, at))
         try:
             self._open_writer.append(frames)
         except OSError:
@@ -162,11 +166,15 @@ class SpoolFolder:
 
     def _make_own(self) -> Path:
         with self._gate():
-            own = self._folder / uuid4().hex
-            own.mkdir(mode=0o700)
-            lock = os.open(own / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        self._own, self._lock = own, lock
+            return self._claim_own()
+
+    def _claim_own(self) -> Path:
+        """Makes and locks the folder of this engine; the gate is held."""
+        own = self._folder / self._known[1].hex
+        own.mkdir(mode=0o700, exist_ok=True)
+        self._lock = os.open(own / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        self._own = own
         self._elsewhere = self._count_elsewhere()
         return own
 
@@ -237,7 +245,7 @@ class SpoolFolder:
                 segment.frames = segment.frames[: self._next_frame]
             if self._buffer:
                 first = [self._buffer[index] for index in range(min(most, len(self._buffer)))]
-                return Waiting(tuple(first), segment.stands)
+                return Waiting(tuple(first), segment.left_by)
             self._drop_head()
         return None
 
@@ -257,19 +265,10 @@ class SpoolFolder:
             self._rotate()
         segment.path.unlink(missing_ok=True)
 
-    def distrust(self) -> None:
-        """From now on what waits is only what was seen: somebody else decided meanwhile."""
-        self._rotate()
-        for segment in self._segments:
-            segment.stands = False
-
     # -- what the dead left ----------------------------------------------------------------------
 
-    def adopt(self, stands: Callable[[Lease | None], bool]) -> int:
+    def adopt(self) -> int:
         """Takes over what engines left that are no more.
-
-        Args:
-            stands: whether what was decided under a fence may still be written.
 
         Returns:
             How many results were found.
@@ -284,14 +283,14 @@ class SpoolFolder:
             left = [found for path in self._others() if (found := self._take_over(path))]
             for _, lock, path, segments in sorted(left, key=lambda each: each[0]):
                 for segment in segments:
-                    segment.stands = stands(segment.head.fence)
+                    segment.left_by = frozenset({segment.head.engine, UUID(path.name)})
                     self._move_in(segment)
                 self._remove(path, lock)
         return self._results - before
 
     def _others(self) -> Iterator[Path]:
         for path in sorted(self._folder.iterdir()):
-            if path.is_dir() and path.name != _ASIDE and path != self._own:
+            if path.is_dir() and _ENGINE.fullmatch(path.name) and path != self._own:
                 yield path
 
     def _take_over(self, path: Path) -> tuple[datetime, int, Path, list[Segment]] | None:
@@ -307,7 +306,7 @@ class SpoolFolder:
             size = file.stat().st_size
             try:
                 segment = scan(file)
-                if segment.head.database != self._database:
+                if segment.head.database != self._known[0]:
                     raise ForeignSegment("its results are about another database's monitors")
             except TornHead:
                 file.unlink()
@@ -326,14 +325,10 @@ class SpoolFolder:
         return segments[0].head.opened_at, lock, path, segments
 
     def _move_in(self, segment: Segment) -> None:
-        if self._own is None:
-            self._own = segment.path.parent.parent / uuid4().hex
-            self._own.mkdir(mode=0o700)
-            self._lock = os.open(self._own / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        own = self._own or self._claim_own()
         self._rotate()
         self._number += 1
-        path = self._own / f"{self._number:08}.seg"
+        path = own / f"{self._number:08}.seg"
         segment.path.rename(path)
         segment.path = path
         self._segments.append(segment)

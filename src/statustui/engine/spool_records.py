@@ -53,6 +53,7 @@ def encode(decisions: Sequence[Decision]) -> bytes:
                 decision.monitor.org_id,
                 decision.monitor.service_id,
                 decision.monitor.region,
+                tenure=decision.monitor.tenure,
             ),
             decision.check,
             decision.result,

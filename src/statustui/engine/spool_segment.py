@@ -4,7 +4,7 @@ A frame is on disk as a whole or not at all: whatever a process was doing when i
 disk when it was full, only the last frame can be torn, and reading stops before it.
 
     frame     length of the payload, number of results, CRC-32 of all that (4 bytes each), payload
-    head      a frame with no results; its payload is JSON: format, version, database, fence, time
+    head      a frame with no results; its payload is JSON: format, version, database, engine, time
 
 Nothing here knows asyncio; `spool.Spool` calls it from a thread of its own.
 """
@@ -25,7 +25,6 @@ import orjson
 
 from statustui.domain.decision import Decision
 from statustui.engine.spool_records import VERSION, Unreadable, decode, encode
-from statustui.store.engine import Lease
 
 _FORMAT = "statustui spool"
 _PREFIX = struct.Struct(">III")
@@ -49,23 +48,22 @@ class Head:
 
     Attributes:
         database: the installation whose monitors these are.
-        fence: what the engine held when it decided; None when it held nothing any more.
+        engine: that decided.
         opened_at: when the file was begun.
     """
 
-    database: UUID | None
-    fence: Lease | None
+    database: UUID
+    engine: UUID
     opened_at: datetime
 
     def as_payload(self) -> bytes:
         """As it stands in the file."""
-        fence = self.fence
         return orjson.dumps(
             {
                 "format": _FORMAT,
                 "version": VERSION,
-                "database": None if self.database is None else str(self.database),
-                "fence": None if fence is None else [fence.name, str(fence.holder), fence.epoch],
+                "database": str(self.database),
+                "engine": str(self.engine),
                 "opened_at": self.opened_at,
             }
         )
@@ -80,7 +78,7 @@ class Segment:
         frames: for each frame, where it begins and how many results it holds.
         size: bytes that are whole.
         is_thinned: whether only results that change a state are left in it.
-        stands: whether what was decided in it may still be written, and not just what was seen.
+        left_by: the engines that had it before, this one's own are nobody's.
     """
 
     path: Path
@@ -88,7 +86,7 @@ class Segment:
     frames: list[tuple[int, int]] = field(default_factory=list)
     size: int = 0
     is_thinned: bool = False
-    stands: bool = True
+    left_by: frozenset[UUID] = frozenset()
 
     @property
     def results(self) -> int:
@@ -219,13 +217,12 @@ def _read_head(payload: bytes) -> Head:
         told = orjson.loads(payload)
         if told["format"] != _FORMAT or told["version"] != VERSION:
             raise ForeignSegment(f"version {told['version']!r} of {told['format']!r}")
-        database, fence = told["database"], told["fence"]
         return Head(
-            None if database is None else UUID(database),
-            None if fence is None else Lease(fence[0], UUID(fence[1]), int(fence[2])),
+            UUID(told["database"]),
+            UUID(told["engine"]),
             datetime.fromisoformat(told["opened_at"]),
         )
-    except (ValueError, KeyError, TypeError, IndexError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ForeignSegment(f"its head cannot be read: {error}") from error
 
 

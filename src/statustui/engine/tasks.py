@@ -13,7 +13,7 @@ _LOG = logging.getLogger("statustui.engine")
 async def cancel(
     tasks: Sequence[asyncio.Task[Any]], seconds: float | None
 ) -> tuple[set[asyncio.Task[Any]], set[asyncio.Task[Any]]]:
-    """Cancels tasks and waits for at most some time, None for ever; returns those that ended and those left."""
+    """Cancels tasks and waits for at most some time; returns those that ended and those left."""
     for task in tasks:
         task.cancel()
         task.add_done_callback(look_at)
@@ -41,3 +41,12 @@ async def first(*awaitables: Coroutine[Any, Any, object]) -> None:
         await asyncio.gather(*tasks, return_exceptions=True)
     for task in done:
         task.result()
+
+
+async def wait_for(event: asyncio.Event, seconds: float) -> None:
+    """Waits for an event for at most some time, whether it came or not."""
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        return

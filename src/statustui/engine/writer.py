@@ -25,9 +25,9 @@ import itertools
 import logging
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from typing import NamedTuple, Protocol
@@ -35,12 +35,13 @@ from uuid import UUID
 
 from statustui.domain.decision import Decision
 from statustui.domain.errors import Conflict, DatabaseUnavailable, StatustuiError
+from statustui.domain.sharing import Generation, Share, is_unbroken
 from statustui.engine.batches import MOST_IN_A_BATCH, newest, next_batch
 from statustui.engine.clock import Clock
-from statustui.engine.leases import RENEW_SECONDS, is_continuous
 from statustui.engine.spool import Spool, SpoolRefused, SpoolStatus
+from statustui.engine.spool_folder import Waiting
 from statustui.engine.tasks import cancel, look_at
-from statustui.store.engine import BatchOutcome, Lease, LeaseLost
+from statustui.store.engine import BatchOutcome, LeaseLost
 
 _LOG = logging.getLogger("statustui.engine")
 
@@ -59,23 +60,26 @@ _DISK_REST_SECONDS = 5.0
 _LATE_SECONDS = 2.0
 
 
-class LeaseSource(Protocol):
-    """Who knows whether this engine may still decide."""
+class ShareSource(Protocol):
+    """Who knows what this engine may still decide."""
 
-    async def renew(self) -> Lease | None:
-        """The lease after asking for it once more; None when another has had it since."""
+    async def renew(self) -> Share | None:
+        """The share after asking for it once more; None when the engine has no part any more."""
 
 
 class BatchStore(Protocol):
     """Where decisions go; `EngineStore` is one."""
 
     async def record_batch(
-        self, lease: Lease, decisions: Sequence[Decision], at: datetime
+        self, share: Share, decisions: Sequence[Decision], at: datetime
     ) -> BatchOutcome:
         """See `EngineStore.record_batch`."""
 
     async def record_stale_facts(self, decisions: Sequence[Decision]) -> BatchOutcome:
         """See `EngineStore.record_stale_facts`."""
+
+    async def load_generations(self, region: int, after: int) -> Sequence[Generation]:
+        """See `EngineStore.load_generations`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,14 +106,32 @@ class _Batch:
 
     Attributes:
         number: of the last result when it comes from memory; None when it comes from the disk.
-        stands: whether what was decided may be written, and not just what was seen.
         is_late: whether it is settled as of its own time.
     """
 
     decisions: Sequence[Decision]
     number: int | None
-    stands: bool
     is_late: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _LeftBehind:
+    """Which decisions of engines that are no more may still stand.
+
+    Attributes:
+        generations: of the region, by number; generation: the newest of them.
+    """
+
+    generations: Mapping[int, Generation]
+    generation: int
+
+    def judged(self, decision: Decision, left_by: frozenset[UUID], share: Share) -> Decision:
+        """The decision as this engine's own, or of no tenure when others decided meanwhile."""
+        monitor = decision.monitor
+        engines = left_by | {share.engine}
+        stands = is_unbroken(self.generations, monitor.id, monitor.tenure, engines)
+        tenure = self.generation if stands else 0
+        return replace(decision, monitor=replace(monitor, tenure=tenure))
 
 
 class Writer:
@@ -141,10 +163,11 @@ class Writer:
         self._filled = asyncio.Event()
         self._urgent = asyncio.Event()
         self._in_hand = 0
-        self._held: Lease | None = None
+        self._left = _LeftBehind({}, 0)
         self._lost = 0
         self._unavailable: str | None = None
         self._disk_rests_until = 0.0
+        self._disk_is_behind = False
 
     @property
     def pending(self) -> int:
@@ -216,62 +239,57 @@ class Writer:
         if self._spool is None or not self._queue:
             return
         waiting = list(self._queue)
-        await self._spool.append(
-            [queued.decision for queued in waiting], self._held, self._clock.now()
-        )
+        await self._spool.append([queued.decision for queued in waiting], self._clock.now())
         # A batch of them that is under way may arrive as well; from the disk it adds nothing then.
         self._forget(waiting[-1].number)
 
     # -- to the database -------------------------------------------------------------------------
 
-    def know(self, database: UUID) -> None:
-        """Says which installation's monitors the results are about."""
+    def know(self, database: UUID, engine: UUID) -> None:
+        """Says which installation's monitors the results are about, and which engine decides."""
         if self._spool is not None:
-            self._spool.know(database)
+            self._spool.know(database, engine)
 
-    async def catch_up(self, lease: LeaseSource) -> None:
+    async def catch_up(self, shares: ShareSource) -> None:
         """Writes all that was left before now, also by engines that are no more.
 
-        To be called with the lease and before anything that is remembered is read.
+        To be called as a member of the region, and before anything that is remembered is read.
 
         Args:
-            lease: renewed while this takes.
+            shares: asked for the share now, and whenever members came or went.
 
         Raises:
-            LeaseLost: another engine decides; what waits is now what was seen.
             DatabaseUnavailable: the rest waits.
         """
-        held = await self._still_held(lease)
-        if self._spool is not None:
+        share = await shares.renew()
+        if self._spool is not None and share is not None:
+            found = 0
             with _logged("what an earlier engine left cannot be read"):
-                found = await self._spool.adopt(partial(_may_stand, held))
-                if found:
-                    _LOG.info("%d results wait on disk and are written first", found)
-        renewed_at = time.monotonic()
-        while (batch := await self._next()) is not None:
-            if time.monotonic() - renewed_at > RENEW_SECONDS / 2:
-                held = await self._still_held(lease)
-                renewed_at = time.monotonic()
+                found = await self._spool.adopt()
+            if found:
+                _LOG.info("%d results wait on disk and are written first", found)
+        if share is not None and self.spooled.results:
+            self._left = await self._left_behind(share)
+        while share is not None and (batch := await self._next(share)) is not None:
             try:
-                await self._write_batch(batch, held)
+                await self._write_batch(batch, share)
             except LeaseLost:
-                held = await self._still_held(lease)
+                share = await shares.renew()
+                if share is not None:
+                    self._left = await self._left_behind(share)
 
-    async def _still_held(self, lease: LeaseSource) -> Lease:
-        held = await lease.renew()
-        if held is None:
-            await self._lose()
-            raise LeaseLost("another engine holds the lease now")
-        self._held = held
-        return held
+    async def _left_behind(self, share: Share) -> _LeftBehind:
+        generations = await self._store.load_generations(share.region, 0)
+        known = {each.number: each for each in generations if each.number <= share.generation}
+        return _LeftBehind(known, share.generation)
 
-    async def run(self, lease: LeaseSource) -> None:
-        """Empties the queue until cancelled or until the lease is lost.
+    async def run(self, shares: ShareSource) -> None:
+        """Empties the queue until cancelled or until the engine has no part any more.
 
         Args:
-            lease: asked for the lease before the first batch, and when a batch was refused.
+            shares: asked for the share before the first batch, and when a batch was refused.
         """
-        tasks = [asyncio.create_task(self._run(lease), name="writer")]
+        tasks = [asyncio.create_task(self._run(shares), name="writer")]
         if self._spool is not None:
             tasks.append(asyncio.create_task(self._keep_safe(), name="spool"))
         try:
@@ -281,13 +299,10 @@ class Writer:
         for task in done:
             task.result()
 
-    async def _run(self, lease: LeaseSource) -> None:
+    async def _run(self, shares: ShareSource) -> None:
         pause = _FIRST_PAUSE_SECONDS
-        held = await self._renewed(lease)
-        if held is None:
-            await self._lose()
-        while held is not None:
-            self._held = held
+        share = await self._renewed(shares)
+        while share is not None:
             if not self._reads_disk:
                 await self._filled.wait()
                 if not self._urgent.is_set():
@@ -296,7 +311,7 @@ class Writer:
                     await asyncio.sleep(_URGENT_SECONDS)
             self._urgent.clear()
             try:
-                held = await self._flush(held, lease)
+                share = await self._flush(share, shares)
                 pause = _FIRST_PAUSE_SECONDS
             except DatabaseUnavailable as error:
                 self._note(error)
@@ -307,34 +322,26 @@ class Writer:
     def _reads_disk(self) -> bool:
         return self.spooled.results > 0 and time.monotonic() >= self._disk_rests_until
 
-    async def _renewed(self, lease: LeaseSource) -> Lease | None:
+    async def _renewed(self, shares: ShareSource) -> Share | None:
         while True:
             try:
-                return await lease.renew()
+                return await shares.renew()
             except DatabaseUnavailable as error:
                 self._note(error)
                 await asyncio.sleep(_FIRST_PAUSE_SECONDS)
 
-    async def _flush(self, held: Lease, lease: LeaseSource) -> Lease | None:
-        """Writes what waits; returns the lease it ended with, None when that is lost."""
-        while (batch := await self._next()) is not None:
+    async def _flush(self, share: Share, shares: ShareSource) -> Share | None:
+        """Writes what waits; returns the share it ended with, None when there is none."""
+        while (batch := await self._next(share)) is not None:
             try:
-                await self._write_batch(batch, held)
+                await self._write_batch(batch, share)
             except LeaseLost:
-                renewed = await lease.renew()
+                renewed = await shares.renew()
                 if renewed is None:
-                    await self._lose()
                     await self.record_facts()
                     return None
-                held = self._held = renewed
-        return held
-
-    async def _lose(self) -> None:
-        """Takes note that somebody else decided meanwhile."""
-        self._held = None
-        if self._spool is not None:
-            with _logged("the spool cannot be closed"):
-                await self._spool.distrust()
+                share = renewed
+        return share
 
     async def record_facts(self) -> None:
         """Writes what was seen, and nothing that was decided, of all that waits.
@@ -343,25 +350,24 @@ class Writer:
             DatabaseUnavailable: the rest waits.
         """
         try:
-            while (batch := await self._next()) is not None:
+            while (batch := await self._next(None)) is not None:
                 await self._write_batch(batch, None)
         except DatabaseUnavailable:
             with suppress(SpoolRefused):
                 await self._to_disk()
             raise
 
-    async def close(self, held: Lease | None, seconds: float) -> Leftover:
+    async def close(self, shares: ShareSource, seconds: float) -> Leftover:
         """Writes what is left, for at most some time, and leaves the rest on disk.
 
         Args:
-            held: the lease; None when another engine has it.
+            shares: asked for the share first, and whenever members came or went.
             seconds: how long to try.
 
         Returns:
             How many results were lost since the start, and how many wait on disk.
         """
-        self._held = held
-        writing = asyncio.create_task(self._write_rest(held))
+        writing = asyncio.create_task(self._write_rest(shares))
         writing.add_done_callback(look_at)
         await asyncio.wait([writing], timeout=seconds)
         # Not waited for: it may hang in a line that is silent. Should it arrive after all, what is
@@ -379,62 +385,70 @@ class Writer:
             _LOG.warning("the database did not answer: %d results wait on disk", on_disk)
         return Leftover(self.lost + len(self._queue), on_disk)
 
-    async def _write_rest(self, held: Lease | None) -> None:
+    async def _write_rest(self, shares: ShareSource) -> None:
         while True:
             try:
-                while (batch := await self._next()) is not None:
+                share = await shares.renew()
+                while (batch := await self._next(share)) is not None:
                     try:
-                        await self._write_batch(batch, held)
+                        await self._write_batch(batch, share)
                     except LeaseLost:
-                        held = None
-                        await self._lose()
+                        share = await shares.renew()
                 return
             except DatabaseUnavailable as error:
                 self._note(error)
                 await asyncio.sleep(_FIRST_PAUSE_SECONDS)
 
-    async def _next(self) -> _Batch | None:
+    async def _next(self, share: Share | None) -> _Batch | None:
         """The batch that is to be written next; None when nothing waits."""
-        if self._spool is not None and self._reads_disk:
-            try:
-                waiting = await self._spool.peek(MOST_IN_A_BATCH)
-            except SpoolRefused as error:
-                # What is newer goes on without it, and so nothing on disk may decide any more.
-                _LOG.error("results on disk cannot be read now: %s", error)
-                self._disk_rests_until = time.monotonic() + _DISK_REST_SECONDS
-                await self._spool.distrust()
-                waiting = None
-            if waiting is not None:
-                batch = next_batch(waiting.decisions, late=waiting.stands)
-                return _Batch(batch, None, waiting.stands, is_late=True)
+        waiting = await self._from_disk() if self._reads_disk else None
+        if waiting is not None:
+            batch = next_batch(waiting.decisions, late=True)
+            if waiting.left_by and share is not None:
+                batch = [self._left.judged(each, waiting.left_by, share) for each in batch]
+            return _Batch(batch, None, is_late=True)
         if not self._queue:
             self._filled.clear()
             return None
         late = time.monotonic() - self._queue[0].since > _LATE_SECONDS
         batch = next_batch((queued.decision for queued in self._queue), late=late)
         self._in_hand = len(batch)
-        return _Batch(batch, self._queue[len(batch) - 1].number, stands=True, is_late=late)
+        return _Batch(batch, self._queue[len(batch) - 1].number, is_late=late)
 
-    async def _write_batch(self, batch: _Batch, held: Lease | None) -> None:
-        """Writes a batch and forgets it; without the lease, or when it may not stand, as facts."""
-        if held is None or not batch.stands:
+    async def _from_disk(self) -> Waiting | None:
+        if self._spool is None:
+            return None
+        try:
+            return await self._spool.peek(MOST_IN_A_BATCH)
+        except SpoolRefused as error:
+            # What is newer goes on without it, and so nothing on disk may decide any more.
+            _LOG.error("results on disk cannot be read now: %s", error)
+            self._disk_rests_until = time.monotonic() + _DISK_REST_SECONDS
+            self._disk_is_behind = True
+            return None
+
+    async def _write_batch(self, batch: _Batch, share: Share | None) -> None:
+        """Writes a batch and forgets it; without a share, as facts."""
+        is_fact = share is None or (batch.number is None and self._disk_is_behind)
+        if share is None or is_fact:
             await self._write(batch.decisions, self._store.record_stale_facts)
         else:
-            await self._write(batch.decisions, partial(self._record, held, batch.is_late))
+            await self._write(batch.decisions, partial(self._record, share, batch.is_late))
         if batch.number is not None:
             self._forget(batch.number)
         elif self._spool is not None:
             with _logged("what is written cannot be removed from the disk"):
                 await self._spool.advance(len(batch.decisions))
+            self._disk_is_behind &= self.spooled.results > 0
         if self._unavailable is not None:
             _LOG.info("the database is back; %d results wait", self.pending)
             self._unavailable = None
 
     async def _record(
-        self, held: Lease, is_late: bool, decisions: Sequence[Decision]
+        self, share: Share, is_late: bool, decisions: Sequence[Decision]
     ) -> BatchOutcome:
         at = newest(decisions) if is_late else self._clock.now()
-        return await self._store.record_batch(held, decisions, at)
+        return await self._store.record_batch(share, decisions, at)
 
     def _note(self, error: DatabaseUnavailable) -> None:
         self._in_hand = 0
@@ -482,11 +496,6 @@ class Writer:
             _LOG.error(
                 "a result of monitor %s was refused and given up: %s", monitor.id, error.message
             )
-
-
-def _may_stand(held: Lease, fence: Lease | None) -> bool:
-    """Whether nobody else can have decided since a fence that was found on disk."""
-    return fence is not None and fence.name == held.name and is_continuous(fence, held)
 
 
 @contextmanager

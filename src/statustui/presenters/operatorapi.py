@@ -7,6 +7,7 @@ knows; what the page shows stands beside it as `public_status`.
 from __future__ import annotations
 
 from statustui.domain.readmodels import (
+    EngineInfo,
     IncidentDetail,
     IncidentSummary,
     IncidentUpdate,
@@ -145,6 +146,24 @@ def watch_document(watch: WatchInfo | None) -> Json | None:
         "behind_seconds": watch.behind_seconds,
         "offline": watch.offline,
         "spooled_results": watch.spooled_results,
+        "engines": [engine_document(engine) for engine in watch.engines],
+    }
+
+
+def engine_document(engine: EngineInfo) -> Json:
+    """One engine that looks at present."""
+    return {
+        "holder": engine.holder,
+        "host": engine.host,
+        "region": engine.region,
+        "monitors": engine.monitors,
+        "share": round(engine.share, 4),
+        "behind_seconds": engine.behind_seconds,
+        "started_at": iso(engine.started_at),
+        "heartbeat_at": iso(engine.heartbeat_at),
+        "clock_skew_seconds": engine.clock_skew_seconds,
+        "offline": engine.offline,
+        "spooled_results": engine.spooled_results,
     }
 
 

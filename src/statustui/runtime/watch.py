@@ -24,7 +24,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from statustui.domain.errors import Conflict, DatabaseUnavailable, StatustuiError
-from statustui.domain.readmodels import WatchInfo
+from statustui.domain.readmodels import EngineInfo, WatchInfo
+from statustui.presenters.operatorapi import engine_document
 from statustui.runtime import logs, registry
 from statustui.runtime.database import (
     Database,
@@ -55,7 +56,7 @@ _SERVER_CHECK_SECONDS = 0.5
 
 @dataclass(frozen=True, slots=True)
 class WatchReport:
-    """The watch that checks, the watches of this host, and what waits on its disk."""
+    """The engines that check, the watches of this host, and what waits on its disk."""
 
     watch: WatchInfo | None
     here: tuple[registry.RegisteredWatch, ...]
@@ -73,6 +74,7 @@ class WatchReport:
             "holder": self.watch.holder if self.watch else None,
             "heartbeat_at": self.watch.heartbeat_at if self.watch else None,
             "started_at": self.watch.started_at if self.watch else None,
+            "engines": [engine_document(each) for each in self.watch.engines] if self.watch else [],
             "this_host": [{"pid": item.pid, "page": item.page} for item in self.here],
             "spool": {
                 "results": self.watch.spooled_results if self.alive and self.watch else None,
@@ -88,6 +90,7 @@ class WatchReport:
             lines = ["no watch ever ran on this database"]
         elif self.watch.alive:
             lines = [f"the watch runs: {self.watch.holder}, since {self.watch.started_at:%F %TZ}"]
+            lines += [engine_line(each) for each in self.watch.engines]
         else:
             heard = f"{self.watch.heartbeat_at:%F %TZ}"
             lines = [f"no watch runs; the last was {self.watch.holder}, heard of at {heard}"]
@@ -109,6 +112,20 @@ def spool_lines(spool: SpoolOnDisk) -> list[str]:
     if spool.unreadable_bytes:
         lines.append(f"{spool.unreadable_bytes:,} bytes there could not be read: {spool.folder}")
     return lines
+
+
+def engine_line(engine: EngineInfo) -> str:
+    """One engine as people read it."""
+    said = [
+        f"engine {engine.holder}",
+        f"region {engine.region}",
+        f"{engine.monitors:,} monitors, {engine.share:.0%} of the region",
+        f"behind {engine.behind_seconds:.0f} s" if engine.behind_seconds >= 1 else "on time",
+        f"since {engine.started_at:%F %TZ}",
+    ]
+    if engine.offline:
+        said.append("its own network is gone")
+    return ", ".join(said)
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +220,7 @@ async def run(
     async with contextlib.AsyncExitStack() as stack:
         stack.callback(registration.close)
         try:
-            engine_pool = await open_pool(database.engine, min_size=1, max_size=4)
+            engine_pool = await open_pool(database.engine, min_size=1, max_size=6)
         except DatabaseUnavailable as error:
             if database.server is not None:
                 raise

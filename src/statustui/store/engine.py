@@ -1,58 +1,34 @@
-"""The engine's side of the database: its lease, its monitors, and batches of what it decided.
+"""The engine's side of the database: its monitors, and batches of what it decided.
 
-Everything that decides something happens in transactions whose first statement is the fence: the
-lease row, locked `FOR SHARE`, by name, holder and epoch. A process that was frozen and lost its
-lease meanwhile is refused there with everything it decided; what it *saw* is recorded all the
+Everything that decides something happens in transactions whose first statement is a fence. For
+looks it is the region's share, locked `FOR SHARE` in the generation in which the engine decided;
+for what one engine does for all of them it is the keeper's lease. A process that was frozen while
+others took over is refused there with everything it decided; what it *saw* is recorded all the
 same, as a fact, by `record_stale_facts`.
 """
 
 from __future__ import annotations
 
-import json
-import logging
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 from statustui.domain.decision import Decision, Memory, WatchedMonitor
-from statustui.domain.errors import Conflict, ValidationFailed
+from statustui.domain.errors import ValidationFailed
 from statustui.domain.rollup import BOUNDS_MS
-from statustui.store import engine_rows, engine_settle, queries
+from statustui.domain.sharing import Generation, Share
+from statustui.store import engine_rows, engine_settle, engine_share, queries
 from statustui.store.connection import Pool, PoolConnection, transaction
+from statustui.store.engine_share import DEAD_SECONDS, LEASE_SECONDS, Beat, Lease, LeaseLost
 
-_LOG = logging.getLogger("statustui.engine")
+__all__ = ["BatchOutcome", "Beat", "EngineStore", "Lease", "LeaseLost", "Window", "Work"]
+
 _WORK = queries.load("engine_work")
 _BATCH = queries.load("engine_batch")
 _SETTLE = queries.load("engine_settle")
 
-LEASE_SECONDS = 6.0
-
-# An operator may hold a lock on a row that the engine wants; a batch is then tried again.
-_LOCK_TIMEOUT = "2s"
-# A process that is frozen inside a transaction must not keep the lease row for itself.
-_IDLE_TIMEOUT = "2s"
-
 _NEGATED_BOUNDS = [-bound for bound in reversed(BOUNDS_MS)]
-
-
-class LeaseLost(Conflict):
-    """Another engine holds the lease now: nothing was decided."""
-
-
-@dataclass(frozen=True, slots=True)
-class Lease:
-    """The right to decide, as long as nobody else has taken it.
-
-    Attributes:
-        name: one lease per region; holder: drawn by each engine when it starts.
-        epoch: rises whenever the lease changes hands.
-    """
-
-    name: str
-    holder: UUID
-    epoch: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,52 +75,74 @@ class EngineStore:
         # Services whose windows moved, until their incidents were settled.
         self._unsettled: set[UUID] = set()
 
-    # -- the lease -------------------------------------------------------------------------------
-
-    async def take_lease(self, name: str, holder: UUID, info: Mapping[str, object]) -> Lease | None:
-        """Takes the lease, or renews it.
-
-        Args:
-            name: of the lease; holder: this engine; info: shown to operators.
-
-        Returns:
-            The lease; None while another engine holds it.
-        """
-        async with transaction(self._pool) as connection:
-            epoch = await connection.fetchval(
-                _WORK["take_lease"], name, holder, LEASE_SECONDS, json.dumps(dict(info))
-            )
-        return None if epoch is None else Lease(name, holder, epoch)
-
-    async def release_lease(self, lease: Lease) -> None:
-        """Gives the lease back, so that a standby takes it over at once."""
-        async with transaction(self._pool) as connection:
-            await connection.execute(_WORK["release_lease"], lease.name, lease.holder, lease.epoch)
+    # -- who looks -------------------------------------------------------------------------------
 
     async def register(
         self, engine_id: UUID, region: str, host: str, process_id: int, version: str
     ) -> int:
         """Makes an engine known; returns its region's key."""
-        async with transaction(self._pool) as connection:
-            key: int = await connection.fetchval(_WORK["region"], region)
-            await connection.execute(
-                _WORK["register_engine"], engine_id, key, host, process_id, version
-            )
-        return key
+        return await engine_share.register(self._pool, engine_id, region, host, process_id, version)
+
+    async def join(self, region: int, engine_id: UUID, dead_seconds: float = DEAD_SECONDS) -> Share:
+        """Takes part in a region from now on.
+
+        Args:
+            region: its key; engine_id: registered.
+            dead_seconds: members that have said nothing for so long are out at the same moment.
+        """
+        generation = await engine_share.join(self._pool, region, engine_id, dead_seconds)
+        known = await engine_share.load_generations(self._pool, region, generation - 1)
+        return Share(region, engine_id, known[-1].number, known[-1].members)
 
     async def beat(
-        self, engine_id: UUID, behind_seconds: float, info: Mapping[str, object]
-    ) -> None:
-        """Says that an engine lives, and how late its checks start."""
-        async with transaction(self._pool) as connection:
-            await connection.execute(
-                _WORK["beat"], engine_id, behind_seconds, json.dumps(dict(info))
-            )
+        self,
+        share: Share,
+        behind_seconds: float,
+        info: Mapping[str, object],
+        dead_seconds: float = DEAD_SECONDS,
+    ) -> Beat:
+        """Says that an engine lives, how late its looks start, and asks how its region stands.
 
-    async def sign_off(self, engine_id: UUID) -> None:
-        """Says that an engine has stopped."""
-        async with transaction(self._pool) as connection:
-            await connection.execute(_WORK["stop_engine"], engine_id)
+        Raises:
+            Conflict: the region has no share.
+        """
+        return await engine_share.beat(
+            self._pool, share.region, share.engine, behind_seconds, info, dead_seconds
+        )
+
+    async def evict(self, region: int, dead_seconds: float = DEAD_SECONDS) -> int:
+        """Puts out members that have said nothing for so long; returns the generation."""
+        return await engine_share.evict(self._pool, region, dead_seconds)
+
+    async def load_generations(self, region: int, after: int) -> tuple[Generation, ...]:
+        """The generations of a region later than one, in their order."""
+        return await engine_share.load_generations(self._pool, region, after)
+
+    async def leave(self, share: Share) -> None:
+        """Takes no part any more, so that others go on at once."""
+        await engine_share.leave(self._pool, share.region, share.engine)
+
+    async def take_lease(
+        self,
+        name: str,
+        holder: UUID,
+        info: Mapping[str, object],
+        seconds: float = LEASE_SECONDS,
+    ) -> Lease | None:
+        """Takes a lease, or renews it.
+
+        Args:
+            name: of the lease; holder: this engine; info: shown to operators.
+            seconds: for how long.
+
+        Returns:
+            The lease; None while another engine holds it.
+        """
+        return await engine_share.take_lease(self._pool, name, holder, info, seconds)
+
+    async def release_lease(self, lease: Lease) -> None:
+        """Gives the lease back, so that another engine takes it over at once."""
+        await engine_share.release_lease(self._pool, lease)
 
     async def load_installation(self) -> UUID:
         """Which database this is, so that results on disk never get into another."""
@@ -174,38 +172,49 @@ class EngineStore:
             tuple(Window(row["service_id"], row["starts_at"], row["ends_at"]) for row in windows),
         )
 
-    async def load_memories(self, region_key: int) -> dict[int, Memory]:
-        """What was remembered of each monitor of a region, by its key."""
+    async def load_memories(
+        self, region_key: int, monitors: Collection[int] | None = None
+    ) -> dict[int, Memory]:
+        """What was remembered of monitors of a region, by their keys; None for all of them."""
+        wanted = None if monitors is None else list(monitors)
         async with transaction(self._pool, readonly=True) as connection:
-            rows = await connection.fetch(_WORK["memories"], region_key)
+            rows = await connection.fetch(_WORK["memories"], region_key, wanted)
         return {row["monitor"]: engine_rows.read_memory(row) for row in rows}
 
     # -- what was decided ------------------------------------------------------------------------
 
     async def record_batch(
-        self, lease: Lease, decisions: Sequence[Decision], at: datetime
+        self, share: Share, decisions: Sequence[Decision], at: datetime
     ) -> BatchOutcome:
         """Writes checks and everything that follows from them, all or nothing.
 
-        Sending a batch again, because nobody knows whether it was committed, changes nothing: what
-        follows from a check is written with the check or never.
+        Of monitors that were another engine's since the look, only what was seen is written, in a
+        transaction of its own. Sending a batch again, because nobody knows whether it was
+        committed, changes nothing: what follows from a check is written with the check or never.
 
         Args:
-            lease: held by this engine.
+            share: of this engine.
             decisions: in the order in which they were made.
             at: now.
 
         Raises:
-            LeaseLost: another engine holds the lease; nothing was written.
-            DatabaseUnavailable: nothing was written, or nobody knows; send it again.
+            LeaseLost: members came or went; nothing was decided.
+            DatabaseUnavailable: nothing was decided, or nobody knows; send it again.
         """
-        if not decisions:
-            return BatchOutcome(0, 0)
-        async with self._holding(lease) as connection:
-            sent = len(decisions)
+        held = [d for d in decisions if share.holds(d.monitor.key, d.monitor.tenure)]
+        inserted = 0
+        if len(held) < len(decisions):
+            stale = [d for d in decisions if not share.holds(d.monitor.key, d.monitor.tenure)]
+            inserted = (await self.record_stale_facts(stale)).inserted
+        if held:
+            inserted += await self._record(share, held, at)
+        return BatchOutcome(inserted, len(decisions) - inserted)
+
+    async def _record(self, share: Share, decisions: Sequence[Decision], at: datetime) -> int:
+        async with engine_share.sharing(self._pool, share) as connection:
             decisions = await self._record_checks(connection, decisions)
             if not decisions:
-                return BatchOutcome(0, sent)
+                return 0
             await connection.execute(_BATCH["record_state"], *engine_rows.state_columns(decisions))
             evidence = engine_rows.evidence_columns(decisions)
             if evidence:
@@ -218,18 +227,21 @@ class EngineStore:
                 )
                 services = {d.monitor.service_id for d in decisions if d.transitions}
                 await engine_settle.settle_services(connection, services, at)
-        return BatchOutcome(len(decisions), sent - len(decisions))
+        return len(decisions)
 
     async def record_stale_facts(self, decisions: Sequence[Decision]) -> BatchOutcome:
-        """Writes what was seen by an engine that lost its lease, and nothing that it decided.
+        """Writes what an engine saw of monitors that are another's, and nothing that it decided.
 
         Raises:
             DatabaseUnavailable: as with `record_batch`.
         """
         if not decisions:
             return BatchOutcome(0, 0)
-        async with transaction(self._pool) as connection:
+        async with engine_share.standing_aside(self._pool) as connection:
             new = await self._record_checks(connection, decisions)
+            slots = engine_rows.slot_columns(decisions)
+            if slots:
+                await connection.execute(_BATCH["record_slots"], *slots)
         return BatchOutcome(len(new), len(decisions) - len(new))
 
     async def _record_checks(
@@ -259,14 +271,14 @@ class EngineStore:
         """Brings paused monitors, services and incidents in step after edits by operators.
 
         Args:
-            lease: held by this engine.
+            lease: the keeper's.
             at: now.
             organizations: keys of those whose configuration changed; None for all.
 
         Raises:
             LeaseLost, DatabaseUnavailable: nothing was written.
         """
-        async with self._holding(lease) as connection:
+        async with engine_share.keeping(self._pool, lease) as connection:
             await engine_settle.settle_edits(connection, organizations, at)
 
     async def tick(self, lease: Lease, at: datetime) -> None:
@@ -275,9 +287,9 @@ class EngineStore:
         Raises:
             LeaseLost, DatabaseUnavailable: what was not done is done by the next tick.
         """
-        async with self._holding(lease) as connection:
+        async with engine_share.keeping(self._pool, lease) as connection:
             self._unsettled |= await engine_settle.settle_windows(connection, at)
-        async with self._holding(lease) as connection:
+        async with engine_share.keeping(self._pool, lease) as connection:
             await engine_settle.settle_due(connection, self._unsettled, at)
         self._unsettled = set()
 
@@ -291,14 +303,4 @@ class EngineStore:
         async with transaction(self._pool) as connection:
             await connection.execute(_WORK["ensure_partitions"])
             await connection.execute(_WORK["forget_engines"])
-
-    @asynccontextmanager
-    async def _holding(self, lease: Lease) -> AsyncIterator[PoolConnection]:
-        """A transaction that is refused unless the lease is held, and holds it until its end."""
-        async with transaction(self._pool) as connection:
-            row = await connection.fetchrow(
-                _BATCH["hold"], lease.name, lease.holder, lease.epoch, _LOCK_TIMEOUT, _IDLE_TIMEOUT
-            )
-            if row is None or not row["held"]:
-                raise LeaseLost("another engine holds the lease now")
-            yield connection
+            await connection.execute(_WORK["forget_generations"])

@@ -223,6 +223,20 @@ def status_columns(decisions: Sequence[Decision]) -> list[list[Any]]:
     )
 
 
+def slot_columns(decisions: Sequence[Decision]) -> list[list[Any]]:
+    """The columns of `record_slots`: the slots that had their look."""
+    return _columns(
+        (
+            decision.monitor.key,
+            decision.monitor.region,
+            decision.monitor.org_id,
+            decision.check.slot_at,
+        )
+        for decision in decisions
+        if not decision.check.is_retry and decision.check.status.looked
+    )
+
+
 def evidence_columns(decisions: Sequence[Decision]) -> list[list[Any]]:
     """The columns of `record_evidence`."""
     return _columns(

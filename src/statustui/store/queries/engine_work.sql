@@ -1,35 +1,13 @@
--- What the engine of a region works with: its lease, its monitors, what is remembered of them.
-
--- name: take_lease
-SELECT lease_take($1, $2, $3, $4::jsonb) AS epoch
-
--- name: release_lease
-SELECT lease_release($1, $2, $3)
-
--- name: region
--- A region that is named for the first time gets its key.
-WITH made AS (
-    INSERT INTO regions (name) SELECT $1 WHERE NOT EXISTS (SELECT FROM regions WHERE name = $1)
-    ON CONFLICT DO NOTHING RETURNING key)
-SELECT key FROM made UNION ALL SELECT key FROM regions WHERE name = $1 LIMIT 1
+-- What the engine of a region works with: its monitors, and what is remembered of them.
 
 -- name: installation
 SELECT id FROM installation
 
--- name: register_engine
-INSERT INTO engines (id, region, host, process_id, version, info)
-VALUES ($1, $2, $3, $4, $5, '{}')
-ON CONFLICT (id) DO UPDATE SET heartbeat_at = clock_timestamp(), stopped_at = NULL
-
--- name: beat
-UPDATE engines SET heartbeat_at = clock_timestamp(), behind_seconds = $2, info = $3::jsonb
-WHERE id = $1
-
--- name: stop_engine
-UPDATE engines SET heartbeat_at = clock_timestamp(), stopped_at = clock_timestamp() WHERE id = $1
-
 -- name: forget_engines
 DELETE FROM engines WHERE heartbeat_at < clock_timestamp() - interval '7 days'
+
+-- name: forget_generations
+DELETE FROM share_generations WHERE at < clock_timestamp() - interval '7 days'
 
 -- name: monitors
 -- A schedule that begins later is there when a pause ends later.
@@ -48,8 +26,7 @@ ORDER BY m.key
 
 -- name: memories
 SELECT s.* FROM monitor_state s
-JOIN monitors m ON m.key = s.monitor AND m.deleted_at IS NULL
-WHERE s.region = $1
+WHERE s.region = $1 AND ($2::int[] IS NULL OR s.monitor = ANY ($2))
 
 -- name: windows
 -- Those that flag checks: by their times where they move by themselves, else while they run.
