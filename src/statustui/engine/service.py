@@ -26,10 +26,11 @@ from statustui.engine.following import Following
 from statustui.engine.housekeeping import keep_time
 from statustui.engine.looking import Look, Looking
 from statustui.engine.membership import KeeperLease, Membership, Rhythm
+from statustui.engine.observer import Outage, OwnNetwork
 from statustui.engine.spool import Spool
 from statustui.engine.tasks import cancel, first, wait_for
 from statustui.engine.writer import Writer
-from statustui.settings import EngineSettings
+from statustui.settings import EngineSettings, canary_address
 from statustui.store.changes import EVERYBODY, ChangeListener
 from statustui.store.engine import EngineStore
 
@@ -65,6 +66,7 @@ class EngineStatus:
         pending_results: decisions that wait for the database; spooled_results: those of them that
             wait on disk, in spool_bytes, the oldest since spool_oldest_at.
         spool_trouble: why the disk does not take results; None when it does.
+        offline_since: since when this host's own network is gone; None while it is there.
         behind_seconds: how late looks start.
         unavailable: why the database does not answer; None when it does.
         region: where it looks from; members: how many engines share that region.
@@ -85,6 +87,7 @@ class EngineStatus:
     spool_bytes: int = 0
     spool_oldest_at: datetime | None = None
     spool_trouble: str | None = None
+    offline_since: datetime | None = None
 
 
 class Engine:
@@ -126,8 +129,19 @@ class Engine:
         self._writer = Writer(
             store, self._clock, settings.queue_size, settings.flush_interval_ms / 1000, spool
         )
+        self._network = OwnNetwork(
+            self._clock,
+            [found for text in settings.canaries if (found := canary_address(text))],
+            self._tell_outage,
+            self._look_again,
+        )
         self._looking = Looking(
-            look, self._clock, self._writer, settings.concurrency, settings.per_host_concurrency
+            look,
+            self._clock,
+            self._writer,
+            self._network,
+            settings.concurrency,
+            settings.per_host_concurrency,
         )
         self._membership = Membership(
             store, self._id, self._rhythm, self._register, self._clock.now
@@ -162,6 +176,7 @@ class Engine:
             spool_bytes=spooled.bytes,
             spool_oldest_at=spooled.oldest_at,
             spool_trouble=spooled.trouble,
+            offline_since=self._network.offline_since,
         )
 
     async def run(self, stop: asyncio.Event) -> EngineReport:
@@ -201,6 +216,14 @@ class Engine:
             await first(stop.wait(), asyncio.sleep(_RETRY_SECONDS))
         return False
 
+    def _look_again(self) -> None:
+        self._looking.look_again()
+
+    async def _tell_outage(self, outage: Outage) -> None:
+        await self._store.record_outage(
+            self._id, outage.since, outage.until, holder=self._holder, region=self._region
+        )
+
     async def _register(self) -> int:
         return await self._store.register(
             self._id, self._region, socket.gethostname(), os.getpid(), statustui.__version__
@@ -222,6 +245,7 @@ class Engine:
                 tasks += [
                     asyncio.create_task(self._writer.run(self._membership), name="writer"),
                     asyncio.create_task(self._looking.run(), name="checks"),
+                    asyncio.create_task(self._network.run(), name="network"),
                     asyncio.create_task(self._following.run(), name="configuration"),
                     asyncio.create_task(
                         keep_time(self._store, self._clock, lambda: self._keeper.held),

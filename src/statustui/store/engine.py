@@ -118,6 +118,25 @@ class EngineStore:
         """The generations of a region later than one, in their order."""
         return await engine_share.load_generations(self._pool, region, after)
 
+    async def record_outage(
+        self,
+        engine_id: UUID,
+        since: datetime,
+        until: datetime | None,
+        *,
+        holder: str,
+        region: str,
+    ) -> None:
+        """Notes that an engine has lost its own network or has it back, and tells people once.
+
+        Args:
+            since: when it was lost; until: when it was back, None while it is not.
+            holder: "host:pid" of the engine; region: where it looks from.
+        """
+        await engine_share.record_outage(
+            self._pool, engine_id, since, until, holder=holder, region=region
+        )
+
     async def leave(self, share: Share) -> None:
         """Takes no part any more, so that others go on at once."""
         await engine_share.leave(self._pool, share.region, share.engine)
