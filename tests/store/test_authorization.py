@@ -429,7 +429,7 @@ async def test_the_engine_decides_and_people_do_not(tenants: Tenants) -> None:
         "SELECT recompute_service_status('{}', 'monitor')",
         "SELECT advance_maintenance()",
         "SELECT move_automatic_incident(gen_random_uuid(), 'resolved', 'm')",
-        "SELECT lease_take('engine:local', gen_random_uuid(), 6)",
+        "SELECT lease_take('keeper', gen_random_uuid(), 6)",
         "SELECT queue_event(1, 'ping', 'k', '{}')",
         "SELECT statustui_logins.make_login('somebody', NULL)",
     ):

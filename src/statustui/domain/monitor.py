@@ -7,6 +7,7 @@ is what runs. The configurations of the kinds stand in `check_config`; everybody
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -75,6 +76,7 @@ INTERVAL_MOST_SECONDS = 86_400
 TIMEOUT_LEAST_MS = 1_000
 TIMEOUT_MOST_MS = 30_000
 DEFAULT_INTERVAL_SECONDS = 60
+DEFAULT_REGIONS = ("local",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +92,8 @@ class MonitorSpec:
         conditions: what must hold for a success; degraded_conditions: for a success in full.
         paused_until: no looks before this time; is_active False pauses without an end.
         runbook: an address, or Markdown kept with the monitor.
+        regions: where it is looked at from; region_quorum: how many of them must say down; None for
+            more than half of those that looked.
     """
 
     name: str
@@ -107,6 +111,8 @@ class MonitorSpec:
     paused_until: datetime | None = None
     runbook: str | None = None
     tags: tuple[str, ...] = ()
+    regions: tuple[str, ...] = DEFAULT_REGIONS
+    region_quorum: int | None = None
 
 
 def default_timeout_ms(interval_seconds: int) -> int:
@@ -134,9 +140,11 @@ _MONITOR_KEYS = (
     "paused_until",
     "runbook",
     "tags",
+    "regions",
+    "region_quorum",
     "config",
 )
-_MONITOR_LATER = {"regions": NOT_YET, "region_quorum": NOT_YET}
+_REGION = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}", re.ASCII)
 _TYPES_LATER = ("tls", "postgres", "heartbeat", "command")
 
 
@@ -163,8 +171,8 @@ def parse_monitor(mapping: object, *, path: Path = ()) -> MonitorSpec:
     Args:
         mapping: the keys `name`, `type`, `interval`, `timeout`, `failure_threshold`,
             `recovery_threshold`, `retry_interval`, `degraded_after`, `conditions`,
-            `degraded_conditions`, `active`, `paused_until`, `runbook`, `tags`, `config`;
-            durations with their unit.
+            `degraded_conditions`, `active`, `paused_until`, `runbook`, `tags`, `regions`,
+            `region_quorum`, `config`; durations with their unit.
         path: where the mapping stands in its document.
 
     Raises:
@@ -181,7 +189,7 @@ def read_monitor(mapping: object, problems: list[Problem], path: Path = ()) -> M
 
     The value that is returned is only meaningful when nothing was added to `problems`.
     """
-    reader = FieldReader(mapping, problems, path=path, known=_MONITOR_KEYS, later=_MONITOR_LATER)
+    reader = FieldReader(mapping, problems, path=path, known=_MONITOR_KEYS)
     name = reader.text("name", "", longest=255, required=True)
     monitor_type = _read_type(reader)
     interval = reader.duration_seconds(
@@ -210,6 +218,7 @@ def read_monitor(mapping: object, problems: list[Problem], path: Path = ()) -> M
     )
     if degraded_after_ms is not None and degraded_after_ms >= timeout_ms:
         reader.wrong("degraded_after", "is never reached: the timeout comes first")
+    regions = _read_regions(reader)
     config: CheckConfig = HttpConfig(url="http://localhost/")
     if monitor_type is not None:
         if reader.has("config"):
@@ -232,6 +241,8 @@ def read_monitor(mapping: object, problems: list[Problem], path: Path = ()) -> M
         paused_until=_read_time(reader, "paused_until"),
         runbook=reader.text("runbook", None, longest=20_000, multiline=True),
         tags=_unique(reader.texts("tags", longest=50, most=20)),
+        regions=regions,
+        region_quorum=reader.integer("region_quorum", None, least=1, most=len(regions)),
     )
 
 
@@ -243,6 +254,16 @@ def _read_type(reader: FieldReader) -> MonitorType | None:
         return None
     chosen = reader.choice("type", None, of=[str(kind) for kind in MonitorType], required=True)
     return MonitorType(chosen) if chosen is not None else None
+
+
+def _read_regions(reader: FieldReader) -> tuple[str, ...]:
+    names = _unique(reader.texts("regions", longest=63, most=50))
+    for name in names:
+        if _REGION.fullmatch(name) is None:
+            reader.wrong(
+                "regions", f"{shown(name)} is no region's name: lower case, digits, and - . _"
+            )
+    return names or DEFAULT_REGIONS
 
 
 def _read_time(reader: FieldReader, key: str) -> datetime | None:
@@ -306,5 +327,7 @@ def monitor_to_mapping(spec: MonitorSpec) -> dict[str, object]:
         "paused_until": spec.paused_until.isoformat() if spec.paused_until else None,
         "runbook": spec.runbook,
         "tags": list(spec.tags),
+        "regions": list(spec.regions),
+        "region_quorum": spec.region_quorum,
         "config": config_to_mapping(spec.config),
     }

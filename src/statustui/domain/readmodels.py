@@ -119,6 +119,14 @@ class WatchInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class RegionState:
+    """What one region says about a monitor; `unknown` while it cannot look."""
+
+    name: str
+    state: MonitorState
+
+
+@dataclass(frozen=True, slots=True)
 class ServiceRow:
     """One service on the first screen.
 
@@ -138,7 +146,8 @@ class ServiceRow:
         recent_until: the minute after the last byte of `recent`.
         monitors: how many monitors; paused: how many of them are paused or inactive.
         silenced_until: end of the longest pause or snooze; None when nothing is silenced.
-        regions_down, regions_looked: how many regions say down, of how many that looked.
+        regions_down, regions_looked: how many regions say down, of how many that looked; regions:
+            what each says from which that monitor is looked at.
         flips: state changes within the flapping window.
         limit_ms: the configured `degraded_after_ms` of the worst monitor.
         last_looked_at: start of the look that `reason` comes from; while nothing is wrong, of the
@@ -173,6 +182,7 @@ class ServiceRow:
     silenced_until: datetime | None = None
     regions_down: int = 0
     regions_looked: int = 0
+    regions: tuple[RegionState, ...] = ()
     flips: int = 0
     limit_ms: int | None = None
     last_looked_at: datetime | None = None
@@ -430,6 +440,8 @@ class MonitorRow:
         target: what it looks at, secrets masked ("https://api.acme.test/health").
         address: "Service/monitor", the name that commands take.
         next_run_at: when the engine looks next, as far as the database knows.
+        regions: what each says from which it is looked at; region_quorum: how many of them make it
+            down, None for more than half of those that looked.
     """
 
     id: UUID
@@ -460,6 +472,8 @@ class MonitorRow:
     degraded_conditions: tuple[str, ...] = ()
     recent: bytes = b""
     recent_until: datetime | None = None
+    regions: tuple[RegionState, ...] = ()
+    region_quorum: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -140,33 +140,23 @@ class Following:
             DatabaseUnavailable: everything goes on as it was.
         """
         while (share := self._membership.share) is not None:
-            work = await self._store.load_work(self._region, share.region)
-            mine = {
-                key: monitor for key, monitor in work.monitors.items() if share.owns(monitor.id)
-            }
-            gained = self._looking.gained(mine, share)
+            work = await self._store.load_work(self._region, share.region, share.owns)
+            gained = self._looking.gained(work.monitors, share)
             memories = await self._store.load_memories(share.region, gained) if gained else {}
             if self._membership.share is not share:
                 continue  # members came or went while this was read
             self._share = share
             self._note(work)
-            self._membership.know({key: monitor.id for key, monitor in work.monitors.items()})
-            self._looking.take_over(mine, memories, work.windows, share)
+            self._membership.know(work.ids)
+            self._looking.take_over(work.monitors, memories, work.windows, share)
             return
 
     def _note(self, work: Work) -> None:
         for key in work.unreadable.keys() - self._unreadable:
             _LOG.error("monitor %d is not watched: %s", key, work.unreadable[key])
         self._unreadable = frozenset(work.unreadable)
-        self._of_region = len(work.monitors)
-        self._pauses_end_at = min(
-            (
-                monitor.paused_until
-                for monitor in work.monitors.values()
-                if monitor.is_paused and monitor.spec.is_active and monitor.paused_until is not None
-            ),
-            default=None,
-        )
+        self._of_region = len(work.ids)
+        self._pauses_end_at = work.pauses_end_at
 
     def _until_reload(self) -> float:
         """Seconds until the configuration is read again without an announcement."""

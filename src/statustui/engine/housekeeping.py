@@ -16,7 +16,12 @@ TICK_SECONDS = 1.0
 _HOUSE_SECONDS = 3_600.0
 
 
-async def keep_time(store: EngineStore, clock: Clock, held: Callable[[], Lease | None]) -> None:
+async def keep_time(
+    store: EngineStore,
+    clock: Clock,
+    held: Callable[[], Lease | None],
+    silent_seconds: float,
+) -> None:
     """Ticks until cancelled: every second what is due, every hour what is to be kept ready.
 
     A tick that the database refuses is tried again a second later; it changes nothing by halves.
@@ -25,6 +30,7 @@ async def keep_time(store: EngineStore, clock: Clock, held: Callable[[], Lease |
         store: the database.
         clock: the time.
         held: the keeper's lease at that moment; without it only the posts of people are applied.
+        silent_seconds: how long a region's engines may say nothing until it counts as gone.
     """
     house_in = 0.0
     troubled = False
@@ -37,6 +43,7 @@ async def keep_time(store: EngineStore, clock: Clock, held: Callable[[], Lease |
                     await store.keep_house()
                     house_in = _HOUSE_SECONDS
                 await store.tick(lease, clock.now())
+                await store.silence_regions(lease, clock.now(), silent_seconds)
             troubled = False
         except LeaseLost:
             _LOG.debug("a tick was refused: the lease is another's")

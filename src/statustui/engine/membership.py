@@ -28,6 +28,8 @@ from statustui.store.engine_share import DEAD_SECONDS, LEASE_SECONDS
 _LOG = logging.getLogger("statustui.engine")
 
 BEAT_SECONDS = 2.0
+# Longer than for one engine, because nobody takes over: what the region said is taken back.
+SILENT_SECONDS = 10.0
 KEEPER = "keeper"
 
 
@@ -37,12 +39,14 @@ class Rhythm:
 
     Attributes:
         beat_seconds: between two beats; dead_seconds: of silence until an engine is out;
-            lease_seconds: of silence until the keeper's lease is free.
+            lease_seconds: of silence until the keeper's lease is free; silent_seconds: of silence
+            of all engines of a region until it counts as gone.
     """
 
     beat_seconds: float = BEAT_SECONDS
     dead_seconds: float = DEAD_SECONDS
     lease_seconds: float = LEASE_SECONDS
+    silent_seconds: float = SILENT_SECONDS
 
 
 class Membership:

@@ -248,7 +248,12 @@ class Engine:
                     asyncio.create_task(self._network.run(), name="network"),
                     asyncio.create_task(self._following.run(), name="configuration"),
                     asyncio.create_task(
-                        keep_time(self._store, self._clock, lambda: self._keeper.held),
+                        keep_time(
+                            self._store,
+                            self._clock,
+                            lambda: self._keeper.held,
+                            self._rhythm.silent_seconds,
+                        ),
                         name="clock",
                     ),
                 ]

@@ -22,13 +22,14 @@ from statustui.domain.readmodels import (
     ServiceNow,
     ServiceRow,
 )
-from statustui.domain.status import CheckStatus, MaintenanceStatus, ServiceStatus
+from statustui.domain.status import CheckStatus, MaintenanceStatus, MonitorState, ServiceStatus
 from statustui.presenters import clock, timeline
 from statustui.presenters.board import BoardLine, BoardView, GroupLine, ServiceLine
 from statustui.presenters.board_cells import NARROW, CellContext, near, p95_words
 from statustui.presenters.incident import is_acknowledged, told_words
 from statustui.presenters.line import Line, Part, count_of, cut_line, join_names, plain, width_of
 from statustui.presenters.percent import percent
+from statustui.presenters.regions import blind, differing
 from statustui.presenters.why import why
 
 TALL = 30
@@ -225,8 +226,12 @@ def _evidence(
     reason = service.reason or why(service, line.cause_name, context.at, context.zone).long
     words = reason or f"{line.look.word}, no reason is known"
     regions = ""
-    if service.regions_looked > 1:
+    if where := differing(service.regions):
+        regions = f", {where}"
+    elif service.regions_looked > 1:
         regions = f", {service.regions_down} of {service.regions_looked} regions"
+    if service.monitor_state is not MonitorState.UNKNOWN and (missing := blind(service.regions)):
+        regions += f"; {missing}"
     looked = service.last_looked_at
     age = f"{clock.span(context.at - looked)} ago" if looked is not None else "never"
     if not tall:

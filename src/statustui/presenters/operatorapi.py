@@ -73,6 +73,8 @@ def monitor_document(monitor: MonitorRow) -> Json:
         "next_run_at": iso(monitor.next_run_at),
         "runbook": monitor.runbook,
         "tags": list(monitor.tags),
+        "regions": {region.name: region.state.value for region in monitor.regions},
+        "region_quorum": monitor.region_quorum,
         "config": dict(monitor.config),
     }
 

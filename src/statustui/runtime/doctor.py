@@ -130,7 +130,7 @@ async def _examine_database(settings: Settings, database: Database) -> list[Find
     here = registry.live(settings.data_dir, database_place(settings))
     if watch is not None and watch.alive:
         findings.append(Finding("watch", "ok", f"{watch.holder} checks"))
-        findings += [_engine(engine) for engine in watch.engines]
+        findings += [describe_engine(engine) for engine in watch.engines]
     else:
         findings.append(
             Finding(
@@ -143,7 +143,8 @@ async def _examine_database(settings: Settings, database: Database) -> list[Find
     return findings
 
 
-def _engine(engine: EngineInfo) -> Finding:
+def describe_engine(engine: EngineInfo) -> Finding:
+    """One engine, and whether the clock of its host can be believed."""
     skew = engine.clock_skew_seconds
     if abs(skew) <= CLOCK_TOLERANCE_SECONDS:
         return Finding("engine", "ok", engine_line(engine))

@@ -305,6 +305,8 @@ def _monitor_row(service: str, monitor: MonitorConfig) -> dict[str, Any]:
         "paused_until": spec.paused_until.isoformat() if spec.paused_until else None,
         "runbook": spec.runbook,
         "tags": spec.tags,
+        "regions": spec.regions,
+        "region_quorum": spec.region_quorum,
     }
 
 

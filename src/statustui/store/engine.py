@@ -9,8 +9,9 @@ same, as a fact, by `record_stale_facts`.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+import logging
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
@@ -18,15 +19,19 @@ from statustui.domain.decision import Decision, Memory, WatchedMonitor
 from statustui.domain.errors import ValidationFailed
 from statustui.domain.rollup import BOUNDS_MS
 from statustui.domain.sharing import Generation, Share
-from statustui.store import engine_rows, engine_settle, engine_share, queries
+from statustui.store import engine_regions, engine_rows, engine_settle, engine_share, queries
 from statustui.store.connection import Pool, PoolConnection, transaction
 from statustui.store.engine_share import DEAD_SECONDS, LEASE_SECONDS, Beat, Lease, LeaseLost
 
 __all__ = ["BatchOutcome", "Beat", "EngineStore", "Lease", "LeaseLost", "Window", "Work"]
 
+_LOG = logging.getLogger("statustui.engine")
 _WORK = queries.load("engine_work")
 _BATCH = queries.load("engine_batch")
 _SETTLE = queries.load("engine_settle")
+
+# A region's end may concern thousands; nobody waits longer for their locks than for a batch's.
+_SERVICES_AT_ONCE = 200
 
 _NEGATED_BOUNDS = [-bound for bound in reversed(BOUNDS_MS)]
 
@@ -48,11 +53,15 @@ class Work:
         monitors: by key; unreadable: keys of monitors whose stored configuration no reader of
             this version understands, with why.
         windows: of maintenance, that flag checks.
+        ids: of all monitors of the region by key, whoever looks at them.
+        pauses_end_at: when the next of their pauses ends by itself; None while none does.
     """
 
     monitors: Mapping[int, WatchedMonitor]
     unreadable: Mapping[int, str]
     windows: tuple[Window, ...]
+    ids: Mapping[int, UUID] = field(default_factory=dict)
+    pauses_end_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,8 +180,15 @@ class EngineStore:
 
     # -- what there is to do ---------------------------------------------------------------------
 
-    async def load_work(self, region: str, region_key: int) -> Work:
-        """The monitors of a region and the windows that flag their checks."""
+    async def load_work(
+        self, region: str, region_key: int, owns: Callable[[UUID], bool] | None = None
+    ) -> Work:
+        """The monitors of a region and the windows that flag their checks.
+
+        Args:
+            region: its name; region_key: its key.
+            owns: tells by its id whether a monitor is wanted; None for all of them.
+        """
         async with transaction(
             self._pool, isolation="repeatable_read", readonly=True
         ) as connection:
@@ -181,6 +197,8 @@ class EngineStore:
         monitors: dict[int, WatchedMonitor] = {}
         unreadable: dict[int, str] = {}
         for row in rows:
+            if owns is not None and not owns(row["id"]):
+                continue
             try:
                 monitors[row["key"]] = engine_rows.read_monitor(row, region_key)
             except ValidationFailed as error:
@@ -189,6 +207,11 @@ class EngineStore:
             monitors,
             unreadable,
             tuple(Window(row["service_id"], row["starts_at"], row["ends_at"]) for row in windows),
+            {row["key"]: row["id"] for row in rows},
+            min(
+                (row["paused_until"] for row in rows if row["is_paused"] and row["is_active"]),
+                default=None,
+            ),
         )
 
     async def load_memories(
@@ -241,12 +264,22 @@ class EngineStore:
             transitions = engine_rows.transition_columns(decisions)
             if transitions:
                 await connection.execute(_BATCH["record_transitions"], *transitions)
-                await connection.execute(
-                    _BATCH["record_status"], *engine_rows.status_columns(decisions)
+                services = await self._record_status(
+                    connection, [d for d in decisions if d.transitions], at
                 )
-                services = {d.monitor.service_id for d in decisions if d.transitions}
                 await engine_settle.settle_services(connection, services, at)
         return len(decisions)
+
+    async def _record_status(
+        self, connection: PoolConnection, changed: Sequence[Decision], at: datetime
+    ) -> set[UUID]:
+        """What monitors are now; returns the services about which they may say something else."""
+        statuses = engine_rows.status_columns(changed)
+        if statuses:
+            await connection.execute(_BATCH["record_status"], *statuses)
+        several = {d.monitor.key for d in changed if engine_rows.is_one_of_several(d.monitor)}
+        services = await engine_regions.settle_monitors(connection, several, at)
+        return services | {d.monitor.service_id for d in changed if d.monitor.key not in several}
 
     async def record_stale_facts(self, decisions: Sequence[Decision]) -> BatchOutcome:
         """Writes what an engine saw of monitors that are another's, and nothing that it decided.
@@ -311,6 +344,30 @@ class EngineStore:
         async with engine_share.keeping(self._pool, lease) as connection:
             await engine_settle.settle_due(connection, self._unsettled, at)
         self._unsettled = set()
+
+    async def silence_regions(self, lease: Lease, at: datetime, silent_seconds: float) -> None:
+        """Takes back what regions said whose engines are all gone.
+
+        Args:
+            lease: the keeper's.
+            at: now.
+            silent_seconds: of not hearing from any of their engines.
+
+        Raises:
+            LeaseLost, DatabaseUnavailable: what was not done is done by the next call.
+        """
+        async with engine_share.keeping(self._pool, lease) as connection:
+            silent = await engine_regions.find_silent(connection, silent_seconds)
+        for region, name in silent.items():
+            # Whoever comes back starts with what is remembered then, not with what it remembers.
+            await engine_share.evict(self._pool, region, silent_seconds)
+            async with engine_share.keeping(self._pool, lease) as connection:
+                services = sorted(await engine_regions.silence(connection, region, at))
+            _LOG.warning("nobody looks from region %s any more", name)
+            for begin in range(0, len(services), _SERVICES_AT_ONCE):
+                part = services[begin : begin + _SERVICES_AT_ONCE]
+                async with engine_share.keeping(self._pool, lease) as connection:
+                    await engine_settle.settle_services(connection, part, at)
 
     async def apply_due_posts(self) -> int:
         """Publishes posts whose moment has come; returns how many were settled."""

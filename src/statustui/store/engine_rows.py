@@ -55,10 +55,17 @@ def read_monitor(row: Row, region: int) -> WatchedMonitor:
         paused_until=row["paused_until"],
         runbook=row["runbook"],
         tags=tuple(row["tags"]),
+        regions=tuple(row["regions"]),
+        region_quorum=row["region_quorum"],
     )
     timetable = None
     if row["phase_ms"] is not None:
-        timetable = Timetable(row["slot_seconds"] * 1000, row["phase_ms"], row["from_at"])
+        timetable = Timetable(
+            row["slot_seconds"] * 1000,
+            row["phase_ms"],
+            row["from_at"],
+            has_begun=row["has_begun"],
+        )
     return WatchedMonitor(
         key=row["key"],
         id=row["id"],
@@ -186,12 +193,18 @@ def _state(decision: Decision) -> tuple[Any, ...]:
     )
 
 
+def is_one_of_several(monitor: WatchedMonitor) -> bool:
+    """Whether other regions look at a monitor too, so that what it is follows from all of them."""
+    return len(monitor.spec.regions) > 1
+
+
 def transition_columns(decisions: Sequence[Decision]) -> list[list[Any]]:
     """The columns of `record_transitions`, in the order in which they happened."""
     return _columns(
         (
             decision.monitor.org_id,
             decision.monitor.key,
+            decision.monitor.region if is_one_of_several(decision.monitor) else None,
             str(transition.from_state),
             str(transition.to_state),
             _word(transition.error_kind),
@@ -204,11 +217,12 @@ def transition_columns(decisions: Sequence[Decision]) -> list[list[Any]]:
 
 
 def status_columns(decisions: Sequence[Decision]) -> list[list[Any]]:
-    """The columns of `record_status`: the last state of each monitor that changed."""
+    """The columns of `record_status`: the last state of each that is looked at from one place."""
     last = {
         decision.monitor.key: (decision, transition)
         for decision in decisions
         for transition in decision.transitions
+        if not is_one_of_several(decision.monitor)
     }
     return _columns(
         (

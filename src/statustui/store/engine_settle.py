@@ -39,7 +39,7 @@ from statustui.domain.status import (
     MonitorState,
     ServiceStatus,
 )
-from statustui.store import queries
+from statustui.store import engine_regions, queries
 from statustui.store.connection import PoolConnection
 
 _LOG = logging.getLogger("statustui.engine")
@@ -226,6 +226,7 @@ async def settle_edits(
         at: now.
     """
     unsettled = {row["service_id"] for row in await connection.fetch(_SQL["settle_pauses"])}
+    unsettled |= await engine_regions.settle_edits(connection, keys, at)
     if keys is None:
         rows = await connection.fetch(_SQL["services"])
     else:

@@ -22,6 +22,11 @@ CREATE TABLE share_generations (
 COMMENT ON TABLE share_generations IS
     'who shared a region from when on: an engine that missed some finds out what was never another''s';
 
+-- Programs from before decided under one lease per region. They may not have it any more: what they
+-- would decide beside engines that share is refused by the fence they know.
+DELETE FROM leases WHERE name LIKE 'engine:%';
+ALTER TABLE leases ADD CONSTRAINT no_region_is_leased CHECK (name NOT LIKE 'engine:%');
+
 -- Owner-only: whether an engine has said nothing for so long, on the database's clock.
 CREATE FUNCTION is_engine_dead(p_engine uuid, p_dead_seconds double precision) RETURNS boolean
 LANGUAGE sql VOLATILE SET search_path = statustui, pg_temp
@@ -34,8 +39,9 @@ $$;
 -- Owner-only: changes the members of a region, if anything changes; returns the generation.
 --
 -- The table is locked as a whole, because that is a queue: row locks are not, and writers that hold
--- the row FOR SHARE one after another would keep a change waiting for as long as they overlap. When
--- it is had, what others decided is committed or will be refused.
+-- the row FOR SHARE beside each other would keep a change waiting for as long as they overlap. When
+-- it is had, what others decided is committed or will be refused. Whoever is frozen while it has the
+-- lock loses it after two seconds.
 CREATE FUNCTION share_change(p_region smallint, p_join uuid, p_leave uuid, p_dead_seconds double precision)
 RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = statustui, pg_temp SET lock_timeout = '4s'
@@ -45,6 +51,7 @@ DECLARE
     v_living uuid[];
     v_members uuid[];
 BEGIN
+    PERFORM set_config('idle_in_transaction_session_timeout', '2s', true);
     LOCK TABLE shares IN EXCLUSIVE MODE;
     INSERT INTO shares (region) VALUES (p_region) ON CONFLICT DO NOTHING;
     SELECT * INTO v_share FROM shares WHERE region = p_region;

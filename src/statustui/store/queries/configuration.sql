@@ -117,14 +117,16 @@ JOIN services n ON n.org_id = $1 AND n.name = e.needed AND n.deleted_at IS NULL
 -- name: add_monitors
 INSERT INTO monitors (org_id, service_id, name, type, config, interval_seconds, timeout_ms,
     failure_threshold, recovery_threshold, retry_interval_seconds, degraded_after_ms, conditions,
-    degraded_conditions, is_active, paused_until, runbook, tags)
+    degraded_conditions, is_active, paused_until, runbook, tags, regions, region_quorum)
 SELECT $1, s.id, e.name, e.type, e.config, e.interval_seconds, e.timeout_ms, e.failure_threshold,
        e.recovery_threshold, e.retry_interval_seconds, e.degraded_after_ms, e.conditions,
-       e.degraded_conditions, e.is_active, e.paused_until, e.runbook, e.tags
+       e.degraded_conditions, e.is_active, e.paused_until, e.runbook, e.tags, e.regions,
+       e.region_quorum
 FROM jsonb_to_recordset($2::text::jsonb) AS e (service text, name text, type text, config jsonb,
     interval_seconds int, timeout_ms int, failure_threshold int, recovery_threshold int,
     retry_interval_seconds int, degraded_after_ms int, conditions text[], degraded_conditions text[],
-    is_active boolean, paused_until timestamptz, runbook text, tags text[])
+    is_active boolean, paused_until timestamptz, runbook text, tags text[], regions text[],
+    region_quorum smallint)
 JOIN services s ON s.org_id = $1 AND s.name = e.service AND s.deleted_at IS NULL
 
 -- name: update_monitors
@@ -133,11 +135,13 @@ UPDATE monitors m SET type = e.type, config = e.config, interval_seconds = e.int
     recovery_threshold = e.recovery_threshold, retry_interval_seconds = e.retry_interval_seconds,
     degraded_after_ms = e.degraded_after_ms, conditions = e.conditions,
     degraded_conditions = e.degraded_conditions, is_active = e.is_active,
-    paused_until = e.paused_until, runbook = e.runbook, tags = e.tags
+    paused_until = e.paused_until, runbook = e.runbook, tags = e.tags,
+    regions = e.regions, region_quorum = e.region_quorum
 FROM jsonb_to_recordset($2::text::jsonb) AS e (service text, name text, type text, config jsonb,
     interval_seconds int, timeout_ms int, failure_threshold int, recovery_threshold int,
     retry_interval_seconds int, degraded_after_ms int, conditions text[], degraded_conditions text[],
-    is_active boolean, paused_until timestamptz, runbook text, tags text[])
+    is_active boolean, paused_until timestamptz, runbook text, tags text[], regions text[],
+    region_quorum smallint)
 JOIN services s ON s.org_id = $1 AND s.name = e.service AND s.deleted_at IS NULL
 WHERE m.service_id = s.id AND m.name = e.name AND m.deleted_at IS NULL
 
@@ -191,7 +195,8 @@ WHERE s.org_id = $1 AND s.name = ANY ($3::text[]) AND s.deleted_at IS NULL
 -- name: load_monitors
 SELECT s.name AS service_name, m.name, m.type, m.config, m.interval_seconds, m.timeout_ms,
        m.failure_threshold, m.recovery_threshold, m.retry_interval_seconds, m.degraded_after_ms,
-       m.conditions, m.degraded_conditions, m.is_active, m.paused_until, m.runbook, m.tags
+       m.conditions, m.degraded_conditions, m.is_active, m.paused_until, m.runbook, m.tags,
+       m.regions, m.region_quorum
 FROM monitors m
 JOIN services s ON s.id = m.service_id AND s.deleted_at IS NULL
 WHERE m.org_id = $1 AND m.deleted_at IS NULL AND m.type IN ('http', 'tcp', 'dns', 'ping')

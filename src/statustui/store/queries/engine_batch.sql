@@ -194,10 +194,11 @@ ON CONFLICT (monitor, region) DO UPDATE SET
     last_slot_at = greatest(s.last_slot_at, EXCLUDED.last_slot_at)
 
 -- name: record_transitions
-INSERT INTO monitor_state_changes (org_id, monitor, from_state, to_state, error_kind, reason,
+-- Of a monitor that is looked at from one place, what that says is what it is: no region.
+INSERT INTO monitor_state_changes (org_id, monitor, region, from_state, to_state, error_kind, reason,
     effective_at)
-SELECT * FROM unnest($1::int[], $2::int[], $3::text[], $4::text[], $5::text[], $6::text[],
-    $7::timestamptz[])
+SELECT * FROM unnest($1::int[], $2::int[], $3::smallint[], $4::text[], $5::text[], $6::text[],
+    $7::text[], $8::timestamptz[])
 
 -- name: record_status
 -- Only of monitors that were not paused meanwhile.

@@ -14,9 +14,10 @@ DELETE FROM share_generations WHERE at < clock_timestamp() - interval '7 days'
 SELECT m.key, m.id, m.org_id, m.service_id, m.name, m.type, m.config, m.interval_seconds,
        m.timeout_ms, m.failure_threshold, m.recovery_threshold, m.retry_interval_seconds,
        m.degraded_after_ms, m.conditions, m.degraded_conditions, m.is_active, m.paused_until,
-       m.runbook, m.tags, m.run_requested_at,
+       m.runbook, m.tags, m.regions, m.region_quorum, m.run_requested_at,
        NOT m.is_active OR coalesce(m.paused_until > clock_timestamp(), false) AS is_paused,
-       t.interval_seconds AS slot_seconds, t.phase_ms, t.from_at
+       t.interval_seconds AS slot_seconds, t.phase_ms, t.from_at,
+       t.from_at <= clock_timestamp() AS has_begun
 FROM monitors m
 JOIN services s ON s.id = m.service_id AND s.deleted_at IS NULL
 LEFT JOIN monitor_schedules t ON t.monitor = m.key AND t.region = $1 AND t.to_at IS NULL
