@@ -188,7 +188,7 @@ def test_a_late_dependant_joins_the_incident_that_is_open() -> None:
     assert isinstance(action, OpenIncident)
     assert action.cause_id == _id(9)
     assert action.title == "API, Database and Mail are unavailable"
-    assert action.internal_title == "Database takes down Mail, API"
+    assert action.internal_title == "Database takes down API, Mail"
 
 
 def _moved(service: ServiceFacts, incident: IncidentFacts, seconds: float, watch: int = 120) -> str:
