@@ -501,3 +501,52 @@ async def test_what_still_fails_when_its_window_ends_is_told_in_the_same_tick(st
         "maintenance.completed",
         "maintenance.started",
     ]
+
+
+async def test_what_failed_inside_a_window_that_is_over_opens_nothing_afterwards(
+    story: Story,
+) -> None:
+    service = await story.service("API")
+    key = await story.monitor(service)
+    begin = datetime.now(UTC) - timedelta(hours=2)
+    window = await story.admin.fetchval(
+        """INSERT INTO statustui.maintenance_windows (org_id, title, starts_at, ends_at)
+        VALUES ($1, 'Restart', $2, $3) RETURNING id""",
+        story.org_id,
+        begin,
+        begin + timedelta(hours=1),
+    )
+    await story.admin.execute(
+        "INSERT INTO statustui.maintenance_services VALUES ($1, $2, $3)",
+        story.org_id,
+        window,
+        service,
+    )
+    await story.store.tick(story.lease, datetime.now(UTC))
+    failed, well = begin + timedelta(minutes=10), begin + timedelta(minutes=20)
+    await _record(story, [(key, refused(failed))], failed)
+    await _record(story, [(key, seen(well))], well)
+    await story.store.tick(story.lease, datetime.now(UTC))
+    assert await story.incidents() == []
+    # After its end it is an outage like any other.
+    failed = begin + timedelta(minutes=70)
+    await _record(story, [(key, refused(failed))], failed)
+    (incident,) = await story.incidents()
+    assert incident["started_at"] == failed
+
+
+async def test_a_cause_that_is_paused_has_not_recovered(story: Story) -> None:
+    database = await story.service("Database")
+    api = await story.service("API", needs=(database,))
+    root, key = await story.monitor(database), await story.monitor(api)
+    now = datetime.now(UTC) - timedelta(seconds=20)
+    await _record(story, [(root, refused(now)), (key, refused(now))])
+    await story.admin.execute(
+        "UPDATE statustui.monitors SET is_active = false WHERE key = $1", root
+    )
+    await story.store.settle(story.lease, datetime.now(UTC), organizations=None)
+    for seconds in (30, 60):
+        at = datetime.now(UTC) + timedelta(seconds=seconds)
+        await _record(story, [(key, refused(at))], at)
+        await story.store.tick(story.lease, at)
+    assert len(await story.incidents()) == 1

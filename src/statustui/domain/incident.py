@@ -105,7 +105,8 @@ def _leaving(situation: Situation) -> list[LeaveIncident]:
     found = []
     for incident in situation.incidents:
         cause = situation.services.get(incident.cause_id) if incident.cause_id else None
-        if cause is None or cause.is_out:
+        # That nobody looks at the cause is no recovery.
+        if cause is None or cause.is_out or not cause.watched:
             continue
         for service_id in incident.services:
             service = situation.services.get(service_id)
