@@ -44,8 +44,8 @@ format: .venv/.ready ## Rewrite the sources in the house's format
 bench: .venv/.ready ## Every benchmark, one after the other
 	@for file in bench/[a-z]*.py; do echo "== $$file"; $(BIN)/python "$$file"; done
 
-reference: .venv/.ready ## Write docs/reference anew from settings, commands, keys and tables
-	@for page in settings commands keys tables; do $(BIN)/python "docs/make_$$page.py"; done
+reference: .venv/.ready ## Write docs/reference anew from settings, commands, keys, metrics and tables
+	@for page in settings commands keys metrics tables; do $(BIN)/python "docs/make_$$page.py"; done
 
 venv: .venv/.ready ## Only the virtual environment
 

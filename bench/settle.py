@@ -31,11 +31,12 @@ import asyncpg
 from statustui.domain.decision import Decision, Memory, WatchedMonitor, decide
 from statustui.domain.observation import Observation
 from statustui.domain.scheduling import Due
+from statustui.domain.sharing import Share
 from statustui.domain.status import ErrorKind
 from statustui.store.bootstrap import initialise
 from statustui.store.connection import ConnectionTarget, open_pool
 from statustui.store.embedded import EmbeddedServer
-from statustui.store.engine import EngineStore, Lease
+from statustui.store.engine import EngineStore
 
 SIZES = (20, 500, 5_000)
 PART = 100  # a storm of changes is written in batches of as many, as the engine's writer does
@@ -71,7 +72,7 @@ class Bench:
     """One database with its organizations, and how their monitors stand."""
 
     store: EngineStore
-    lease: Lease
+    share: Share
     monitors: dict[int, list[WatchedMonitor]]
     memories: dict[int, Memory] = field(default_factory=dict)
     at: datetime = field(default_factory=lambda: datetime.now(UTC) - timedelta(hours=6))
@@ -100,7 +101,7 @@ class Bench:
         """Record them with everything that follows."""
         for start in range(0, len(decisions), PART):
             part = decisions[start : start + PART]
-            await self.store.record_batch(self.lease, part, datetime.now(UTC))
+            await self.store.record_batch(self.share, part, datetime.now(UTC))
 
     async def record_plainly(self, decisions: Sequence[Decision]) -> None:
         """Record the checks alone."""
@@ -120,17 +121,14 @@ async def prepare(admin: asyncpg.Connection, store: EngineStore) -> Bench:
     sizes = {}
     for size in SIZES:
         sizes[await admin.fetchval(_MAKE, size)] = size
-    region = await store.register(uuid4(), "local", "bench", 1, "0")
-    holder = uuid4()
-    lease = await store.take_lease("engine:local", holder, {})
-    if lease is None:
-        raise RuntimeError("the lease of a fresh database is free")
-    await admin.execute("UPDATE leases SET expires_at = now() + interval '1 day'")
+    engine = uuid4()
+    region = await store.register(engine, "local", "bench", 1, "0")
+    share = await store.join(region, engine)
     work = await store.load_work("local", region)
     monitors: dict[int, list[WatchedMonitor]] = {size: [] for size in SIZES}
     for monitor in work.monitors.values():
         monitors[sizes[monitor.org_id]].append(monitor)
-    bench = Bench(store, lease, monitors)
+    bench = Bench(store, share, monitors)
     for those in monitors.values():
         await bench.record(bench.look(those, well=True))
     await admin.execute("VACUUM ANALYZE")

@@ -18,7 +18,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 ENV_PREFIX = "STATUSTUI_"
@@ -88,6 +96,49 @@ class EngineSettings(_Group):
         le=600,
         description="how often monitors are read again when no announcement arrives",
     )
+    commands_allowed: Annotated[tuple[Path, ...], NoDecode] = Field(
+        (),
+        description="folders whose programs the command checks of this host may run, separated "
+        "by commas; none by default",
+    )
+
+    @field_validator("commands_allowed", mode="before")
+    @classmethod
+    def _split_folders(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("commands_allowed")
+    @classmethod
+    def _whole_paths(cls, value: tuple[Path, ...]) -> tuple[Path, ...]:
+        for folder in value:
+            if not folder.is_absolute() or folder == Path("/") or "\0" in str(folder):
+                raise ValueError(f"{folder} is not the absolute path of a folder below /")
+        return value
+
+
+class RetentionSettings(_Group):
+    """How long the watch keeps what grows; daily figures are kept for ever."""
+
+    checks_days: int = Field(
+        90,
+        ge=7,
+        le=3_650,
+        description="raw checks, and evidence that belongs to no incident: dropped by whole "
+        "months, and sooner where no organization's plan shows them that long",
+    )
+    hourly_days: int = Field(
+        400, ge=35, le=3_650, description="hourly figures; at least as long as raw checks"
+    )
+
+    @field_validator("hourly_days")
+    @classmethod
+    def _as_long_as_checks(cls, value: int, info: ValidationInfo) -> int:
+        # Else figures would be made again from checks only to be let go again.
+        if value < info.data.get("checks_days", 0):
+            raise ValueError("hourly figures are kept at least as long as raw checks")
+        return value
 
 
 class WebSettings(_Group):
@@ -119,6 +170,24 @@ class WebSettings(_Group):
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
+
+
+class MetricsSettings(_Group):
+    """Figures about the watch and its monitors, for Prometheus."""
+
+    enabled: bool = Field(True, description="whether the watch serves /metrics")
+    host: str = Field(
+        "127.0.0.1",
+        min_length=1,
+        description="address to listen on; whoever reaches it reads names of services and monitors",
+    )
+    port: int = Field(
+        9859,
+        ge=0,
+        le=65_535,
+        description="port to listen on, 0 takes a free one; one in use is said in the log and "
+        "stops nothing",
+    )
 
 
 class TerminalSettings(_Group):
@@ -184,7 +253,9 @@ class Settings(BaseSettings):
     org: str | None = Field(None, description="the organization, for people who belong to several")
     database: DatabaseSettings = DatabaseSettings()  # type: ignore[call-arg]
     engine: EngineSettings = EngineSettings()  # type: ignore[call-arg]
+    retention: RetentionSettings = RetentionSettings()  # type: ignore[call-arg]
     web: WebSettings = WebSettings()  # type: ignore[call-arg]
+    metrics: MetricsSettings = MetricsSettings()  # type: ignore[call-arg]
     terminal: TerminalSettings = TerminalSettings()  # type: ignore[call-arg]
     log: LogSettings = LogSettings()  # type: ignore[call-arg]
 

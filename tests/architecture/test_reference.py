@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from docs import make_commands, make_keys, make_settings, make_tables
+from docs import make_commands, make_keys, make_metrics, make_settings, make_tables
+from statustui.presenters.metrics import FAMILIES
 from statustui.settings import field_keys
 from tests.support.databases import Database
 
@@ -49,6 +50,12 @@ def test_every_key_is_described() -> None:
         if sum(binding.key == key for binding in bindings) > 1
     ]
     assert repeated == [], "one key does one thing on a screen"
+
+
+def test_every_metric_is_described() -> None:
+    assert committed("metrics.md") == make_metrics.page(), "run `make reference`"
+    silent = [family.name for family in FAMILIES if not family.help.endswith(".")]
+    assert silent == [], "give each a sentence"
 
 
 async def test_every_table_is_described(database: Database) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -15,7 +18,7 @@ import pytest
 
 from statustui.cli.main import invoke
 from tests.support.databases import Database
-from tests.support.house import House, open_house
+from tests.support.house import House, detail, open_house
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +169,123 @@ def test_services_and_monitors_are_listed_shown_and_added(house: House, run: Run
     assert run("service", "unpin", "Search").code == 0
 
 
+@pytest.fixture
+async def failed(house: House) -> House:
+    """API failed a minute ago, with a good look before and a mark between."""
+    at = datetime.now(UTC) - timedelta(minutes=1)
+    before = at - timedelta(minutes=1)
+    for moment, is_good, data, body in (
+        (before, True, detail(at=before.isoformat(), address="10.0.0.9:80"), None),
+        (
+            at,
+            False,
+            detail(
+                at=at.isoformat(),
+                address="10.0.0.5:80",
+                reason="answered 503",
+                error_kind="http_status",
+                status_code=503,
+                headers={"server": "nginx"},
+                repeat_command="curl -sS http://api/",
+            ),
+            "oops\n<b>down</b>",
+        ),
+    ):
+        await house.admin.execute(
+            """INSERT INTO evidence (org_id, monitor, region, checked_at, is_good, data, body)
+               VALUES ($1, $2, 1, $3, $4, $5::text::jsonb, $6)""",
+            *(house.org, await house.key("API"), moment, is_good, data, body),
+        )
+    await house.store.add_mark(house.org, "api 1.42", source="ci", at=before)
+    return house
+
+
+def test_evidence_is_shown(failed: House, run: Run) -> None:
+    ended = run("monitor", "show", "API/health", "--evidence")
+    assert ended.code == 0, ended.err
+    lines = [line.strip() for line in ended.out.splitlines()]
+    assert lines[0].startswith("API/health from local, ")
+    for words in (
+        "error      answered 503 (http_status)",
+        "changed    address 10.0.0.9 to 10.0.0.5",
+        "answer     HTTP 503",
+        "header     server: nginx",
+        "repeat it  curl -sS http://api/",
+    ):
+        assert words in lines
+    assert any(line.startswith("noted") and line.endswith("api 1.42 by ci") for line in lines)
+    assert lines[-3:] == ["body", "oops", "<b>down</b>"]
+    (document,) = run("monitor", "show", "API/health", "--evidence", "--json", part="viewer").data
+    assert document["changed"] == [{"what": "address", "before": "10.0.0.9", "after": "10.0.0.5"}]
+    assert [mark["text"] for mark in document["marks"]] == ["api 1.42"]
+    assert document["repeat_command"] == "curl -sS http://api/"
+    none = run("monitor", "show", "Docs/health", "--evidence")
+    assert (none.code, none.out) == (0, "no failure was seen so far, so there is no evidence\n")
+
+
+async def test_a_service_shows_its_windows(house: House, run: Run) -> None:
+    # The command runs in a loop of its own, outside of the test's.
+    call = partial(asyncio.to_thread, run)
+    today = datetime.now(UTC)
+    sums = {"success": 95, "failure": 5, "timed": 95, "sum_ms": 9_500, "h10": 95}
+    await house.roll_up("API", today - timedelta(days=20), **sums, min_ms=80.0, max_ms=108.0)
+    shown = await call("service", "show", "API", "--json")
+    windows = {each["window"]: each for each in shown.data["windows"]}
+    assert list(windows) == ["24h", "7d", "30d", "90d"]
+    assert (windows["7d"]["checks"], windows["7d"]["p95_ms"]) == (0, None)
+    assert (windows["30d"]["uptime"], windows["30d"]["avg_ms"]) == (95.0, 100.0)
+    assert 80 <= windows["90d"]["p50_ms"] <= windows["90d"]["p99_ms"] <= 108
+    text = await call("service", "show", "API")
+    assert "over      24 h no data" in text.out
+    assert "over      90 d 95.00% of 100 looks, p50 " in text.out
+
+
+async def test_figures_are_compared_and_made_again(house: House, run: Run) -> None:
+    call = partial(asyncio.to_thread, run)
+    at = datetime.now(UTC) - timedelta(hours=2)
+    await house.admin.execute(
+        """INSERT INTO checks (monitor, region, checked_at, org_id, slot_at, status, duration_ms)
+           VALUES ($1, 1, $2, $3, $2, 'success', 12)""",
+        await house.key("API"),
+        at,
+        house.org,
+    )
+    compared = await call("db", "rollup", "--json")
+    assert [each["grain"] for each in compared.data["differences"]] == ["hour", "day"]
+    assert {each["monitor"] for each in compared.data["differences"]} == {"API/health"}
+    assert compared.data["rows_rewritten"] == 0
+    told = await call("db", "rollup", "--rebuild", "--dry-run")
+    assert "API/health: 0 checks in 0 slots, raw checks say 1 in 1" in told.out
+    assert "rewritten" not in told.out
+    assert "rewritten  2 rows" in (await call("db", "rollup", "--rebuild")).out
+    assert "differ     0 rows" in (await call("db", "rollup")).out
+    later = await call("db", "rollup", "--from", f"{at + timedelta(days=1):%F}")
+    assert "nothing compared" in later.out
+    refused = await call("db", "rollup", "--json", part="admin")
+    assert (refused.code, refused.error) == (4, "AUTHORIZATION_FAILED")
+    assert (await call("db", "rollup", "--to", "tomorrow")).code == 2
+
+
+async def test_what_is_too_old_is_told_and_goes(house: House, run: Run) -> None:
+    call = partial(asyncio.to_thread, run)
+    at = datetime.now(UTC) - timedelta(days=150)
+    await house.admin.execute("SELECT ensure_check_partitions($1, $1)", at)
+    await house.admin.execute(
+        "INSERT INTO rollups_hourly (org_id, monitor, hour) VALUES ($1, $2, $3)",
+        house.org,
+        await house.key("API"),
+        datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(days=500),
+    )
+    would = await call("db", "prune", "--dry-run", "--json")
+    (month,) = would.data["months"]
+    assert (month["month"], month["rows"], month["bytes"] > 0) == (f"{at:%Y-%m}", 0, True)
+    assert (would.data["dry_run"], would.data["hourly_rows"]) == (True, 1)
+    assert "would go" in (await call("db", "prune", "--dry-run")).out
+    gone = await call("db", "prune", "--json")
+    assert (gone.data["dropped"], gone.data["hourly_rows_deleted"]) == ([f"{at:%Y-%m}"], 1)
+    assert "no month is too old" in (await call("db", "prune")).out
+
+
 def test_a_mark_is_noted(house: House, run: Run) -> None:
     noted = run("mark", "api 1.42", "--service", "API", "--source", "ci", "--json")
     assert (noted.code, noted.data["services"]) == (0, ["API"])
@@ -308,6 +428,31 @@ def test_a_mistake_in_a_file_has_its_line(house: House, run: Run, tmp_path: Path
     assert ended.code == 2
     assert f"{file}:3:30: services[1].depends_on[1]" in ended.err
     assert 'did you mean "Docs"?' in ended.err
+
+
+def test_a_mistake_in_a_condition_is_pointed_at(house: House, run: Run, tmp_path: Path) -> None:
+    words = ("monitor", "add", "API", "new", "--type", "tcp", "--set", "host=x", "--set", "port=1")
+    ended = run(*words, "--condition", "[STATUS] = 200")
+    assert ended.code == 2
+    assert ended.err.splitlines()[-2:] == ["  [STATUS] = 200", "           ^"]
+    file = tmp_path / "acme.yaml"
+    file.write_text(
+        """
+organization: {slug: acme, name: Acme}
+services:
+  - name: Docs
+    monitors:
+      - name: health
+        type: http
+        config: {url: "http://127.0.0.1:9/"}
+        conditions: ["[STATUS] == 200", "[BODY].a = 1", "[BODI] == 2"]
+"""
+    )
+    ended = run("apply", str(file))
+    assert ended.code == 2
+    assert f"{file}:9:41: services[1].monitors[1].conditions[2]" in ended.err
+    assert "\n    [BODY].a = 1\n             ^\n" in ended.err
+    assert "\n    [BODI] == 2\n    ^\n" in ended.err
 
 
 def test_status_speaks_to_monitoring_systems(

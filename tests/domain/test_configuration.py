@@ -129,9 +129,9 @@ def test_every_mistake_is_named_at_once() -> None:
         (file(pages=[]), "pages", "at least one page"),
         (file(services=[{"name": 5}]), "services.0.name", 'quotes: "5"'),
         (
-            file(services=[{"name": "A", "automatic_incidents": "guarded"}]),
+            file(services=[{"name": "A", "automatic_incidents": "careful"}]),
             "services.0.automatic_incidents",
-            "comes later",
+            "guarded",
         ),
         (
             file(services=[{"name": "A", "monitors": [http(interval="5")]}]),
@@ -162,6 +162,20 @@ def test_every_mistake_is_named_at_once() -> None:
             file(maintenance=[{"title": "t", "starts": "2027-02-30T02:00", "duration": "1h"}]),
             "maintenance.0.starts",
             "not a time",
+        ),
+        (
+            file(
+                maintenance=[
+                    {
+                        "title": "t",
+                        "starts": "2027-02-20T02:00",
+                        "duration": "1h",
+                        "exceptions": ["2027-02-27T02:00"],
+                    }
+                ]
+            ),
+            "maintenance.0.exceptions",
+            "recurs",
         ),
         (
             file(maintenance=[{"title": "t", "starts": "2027-02-20T02:00"}]),

@@ -79,6 +79,10 @@ def test_the_first_failure_of_a_row_leaves_evidence_with_the_last_good_look() ->
         (True, _NOON),
     ]
     assert second.evidence == ()
+    # The headers of the good look were only in memory until now.
+    assert "headers" not in good.memory.last_good
+    masked = {"server": "x", "set-cookie": "***", "authorization": "***"}
+    assert first.evidence[1].detail == {**good.memory.last_good, "headers": masked}
     evidence = first.evidence[0]
     assert evidence.detail["error_kind"] == "http_status"
     assert evidence.detail["headers"] == {

@@ -12,18 +12,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from statustui.domain.incident import (
+from statustui.domain.incident import reconcile
+from statustui.domain.incident_facts import (
+    FlagFlapping,
     IncidentFacts,
+    LeaveIncident,
     MoveIncident,
     OpenIncident,
     ServiceFacts,
     Situation,
+)
+from statustui.domain.incident_words import public_title, spoken_duration
+from statustui.domain.stages import (
     impact_of,
     may_move,
     may_worsen,
-    public_title,
-    reconcile,
-    spoken_duration,
     status_of,
     worsened_statuses,
 )
@@ -90,12 +93,14 @@ def test_an_outage_opens_an_incident_with_the_time_of_its_first_failure() -> Non
     (action,) = reconcile(_situation(_service(1, "API", _OUT), _service(2, "Mail")), _at(10))
     assert action == OpenIncident(
         service_id=_id(1),
+        joins_id=None,
         cause_id=None,
         title="API is unavailable",
         internal_title=None,
         impact=Impact.CRITICAL,
         to_status=_OUT,
         is_public=True,
+        is_guarded=False,
         message=(
             "Automatic checks of API have been failing since 12:00 UTC. We are investigating."
         ),
@@ -281,13 +286,19 @@ def _apply(situation: Situation, at: datetime) -> Situation:
     for number, action in enumerate(reconcile(situation, at)):
         match action:
             case OpenIncident():
-                services[action.service_id] = replace(services[action.service_id], is_covered=True)
-                found = next((i for i in incidents.values() if action.cause_id in i.services), None)
+                services[action.service_id] = replace(
+                    services[action.service_id], looks_since_cause=0
+                )
+                found = next((i for i in incidents.values() if action.joins_id in i.services), None)
                 if found is not None:
-                    joined = replace(found, services=(*found.services, action.service_id))
+                    joined = replace(
+                        found,
+                        services=(*found.services, action.service_id),
+                        cause_id=action.cause_id or found.cause_id,
+                    )
                     incidents[found.id] = joined
                 else:
-                    assert action.cause_id is None
+                    assert action.joins_id is None
                     made = replace(
                         _incident(), id=UUID(int=1_000 + number), services=(action.service_id,)
                     )
@@ -297,8 +308,13 @@ def _apply(situation: Situation, at: datetime) -> Situation:
                 incidents[moved.id] = moved
                 if action.status is IncidentStatus.RESOLVED:
                     del incidents[moved.id]
-                    for service in moved.services:
-                        services[service] = replace(services[service], is_covered=False)
+            case LeaveIncident():
+                known = incidents[action.incident_id]
+                rest = tuple(s for s in known.services if s != action.service_id)
+                incidents[known.id] = replace(known, services=rest)
+            case FlagFlapping():
+                flagged = replace(incidents[action.incident_id], says_flapping=action.is_flapping)
+                incidents[flagged.id] = flagged
     return Situation(situation.recovery_watch_seconds, services, tuple(incidents.values()))
 
 

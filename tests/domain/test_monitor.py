@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime
 
 import pytest
@@ -14,11 +15,15 @@ from statustui.domain.monitor import (
     BasicAuth,
     BearerAuth,
     CheckConfig,
+    CommandConfig,
     DnsConfig,
+    HeartbeatConfig,
     HttpConfig,
     MonitorSpec,
     PingConfig,
+    PostgresConfig,
     TcpConfig,
+    TlsConfig,
     config_to_mapping,
     mask_url,
     masked,
@@ -40,6 +45,7 @@ _HOSTS = st.sampled_from(["db.acme.test", "10.0.0.5", "::1", "localhost", "a-b.e
 _STATUS_RANGES = st.tuples(st.integers(100, 599), st.integers(100, 599)).map(
     lambda pair: (min(pair), max(pair))
 )
+_PEM = st.sampled_from(["file:/etc/ssl/a.pem", "-----BEGIN CERTIFICATE-----\nMIIB\n"])
 _CONFIGS: st.SearchStrategy[CheckConfig] = st.one_of(
     st.builds(
         HttpConfig,
@@ -56,6 +62,14 @@ _CONFIGS: st.SearchStrategy[CheckConfig] = st.one_of(
         expected_body=st.none() | _WIRE_TEXT,
         follow_redirects=st.booleans(),
         max_redirects=st.integers(0, 50),
+        body_regex=st.none() | st.sampled_from(["ok|fine", r"^\d+$"]),
+        ca=st.none() | _PEM,
+        client_cert=_PEM,
+        client_key=st.none()
+        | st.sampled_from(["file:/etc/ssl/key.pem", "-----BEGIN PRIVATE KEY-----\nMIIB\n"]),
+        http_version=st.sampled_from(["1.1", "auto"]),
+        ip_version=st.none() | st.just(4),
+        proxy=st.none() | st.sampled_from(["http://u:p@proxy:3128", "https://[::1]:8443"]),
     ),
     st.builds(
         TcpConfig,
@@ -68,7 +82,8 @@ _CONFIGS: st.SearchStrategy[CheckConfig] = st.one_of(
     st.builds(
         DnsConfig,
         name=st.just("acme.test"),
-        record_type=st.sampled_from(["A", "TXT"]),
+        record_type=st.sampled_from(["A", "TXT", "PTR", "SRV"]),
+        dnssec=st.booleans(),
         resolver=st.none() | st.sampled_from(["10.0.0.1", "10.0.0.1:5353", "[::1]:53"]),
         expected=st.lists(st.sampled_from(["10.0.0.1", "10.0.0.2"]), unique=True).map(tuple),
     ),
@@ -80,6 +95,28 @@ _CONFIGS: st.SearchStrategy[CheckConfig] = st.one_of(
         max_loss_percent=st.floats(0, 100),
         ip_version=st.sampled_from([None, 4, 6]),
     ),
+    st.builds(
+        TlsConfig,
+        host=_HOSTS,
+        port=st.integers(1, 65_535),
+        server_name=st.none() | st.just("mail.acme.test"),
+        starttls=st.none() | st.sampled_from(["smtp", "postgres"]),
+        warn_days=st.integers(0, 3_650),
+        ca=st.none() | _PEM,
+    ),
+    st.builds(
+        PostgresConfig,
+        dsn=st.sampled_from(["postgresql://u:p%40@db.test:6543/app?sslmode=require"]),
+        query=st.just("SELECT 1"),
+        expected=st.none() | st.sampled_from(["", "1"]),
+        expected_rows=st.none() | st.integers(0, 1_000),
+    ),
+    st.builds(
+        HeartbeatConfig,
+        every_seconds=st.integers(5, 86_400),
+        grace_seconds=st.integers(0, 86_400),
+    ),
+    st.builds(CommandConfig, argv=st.tuples(st.just("/usr/lib/check_a"), _WIRE_TEXT)),
 )
 
 
@@ -170,9 +207,10 @@ def test_a_whole_monitor() -> None:
         ({"name": "\x1b[31m"}, ("name",), "must not be empty"),
         ({"name": "x" * 256}, ("name",), "at most 255"),
         ({"type": "htp"}, ("type",), 'did you mean "http"'),
-        ({"type": "heartbeat"}, ("type",), "not available in this version"),
         ({"type": None}, ("type",), "required"),
-        ({"regions": ["eu"]}, ("regions",), "not available"),
+        ({"regions": ["EU 1"]}, ("regions",), "no region's name"),
+        ({"regions": ["eu", "us"], "region_quorum": 3}, ("region_quorum",), "outside 1 to 2"),
+        ({"region_quorum": 2}, ("region_quorum",), "outside 1 to 1"),
         ({"active": "yes"}, ("active",), "true or false"),
         ({"paused_until": "tomorrow"}, ("paused_until",), "not a time"),
         ({"paused_until": "2027-01-31T18:00"}, ("paused_until",), "offset"),
@@ -235,7 +273,7 @@ def test_a_whole_monitor() -> None:
             ("config", "body"),
             "NUL",
         ),
-        ({"config": {"url": "http://a/", "proxy": "x"}}, ("config", "proxy"), "not available"),
+        ({"config": {"url": "http://a/", "proxy": "x"}}, ("config", "proxy"), "needs its scheme"),
     ],
 )
 def test_one_mistake_is_named_with_its_place(
@@ -257,12 +295,12 @@ def test_one_mistake_is_named_with_its_place(
         ("tcp", {"host": "10.0.0.256", "port": 1}, "host", "not a host name"),
         ("tcp", {"host": "a", "port": 1, "server_name": "b"}, "server_name", "tls: true"),
         ("dns", {"name": "a..b"}, "name", "not a domain name"),
-        ("dns", {"name": "a", "record_type": "SRV"}, "record_type", "not available"),
+        ("dns", {"name": "192.0.2.1"}, "name", "asked for with PTR"),
         ("dns", {"name": "a", "record_type": "X"}, "record_type", "not one of"),
         ("dns", {"name": "a", "resolver": "ns1.test"}, "resolver", "10.0.0.1"),
         ("dns", {"name": "a", "expected_match": "set"}, "expected", "required"),
         ("ping", {"host": "a", "count": 0}, "count", "outside"),
-        ("ping", {"host": "a", "ip_version": 5}, "ip_version", "4 or 6"),
+        ("ping", {"host": "a", "ip_version": 5}, "ip_version", "not one of 4, 6, any"),
         ("ping", {"host": "a", "interval": "1ms"}, "interval", "outside"),
         ("ping", {"host": "a", "max_loss_percent": 101}, "max_loss_percent", "outside"),
     ],
@@ -323,3 +361,110 @@ def test_targets_on_one_line() -> None:
     assert target_of(TcpConfig("::1", 5432)) == "[::1]:5432"
     assert target_of(DnsConfig("a.test", "MX", "10.0.0.1")) == "MX a.test @10.0.0.1"
     assert target_of(PingConfig("a.test")) == "a.test"
+
+
+@pytest.mark.parametrize(
+    ("config", "key", "message"),
+    [
+        ({"body_rgx": "x"}, "body_rgx", 'did you mean "body_regex"'),
+        ({"clientcert": "x"}, "clientcert", 'did you mean "client_cert"'),
+        ({"body_regex": "a(b"}, "body_regex", "missing ), unterminated subpattern (column 2)"),
+        ({"body_regex": r"(a)\1"}, "body_regex", "back-reference"),
+        ({"ca": "ca.pem"}, "ca", "expected a certificate as PEM text, or file:/absolute/path"),
+        ({"ca": "file:ca.pem"}, "ca", 'found "file:ca.pem"'),
+        ({"ca": "/etc/ca.pem", "verify_tls": False}, "ca", "means nothing with verify_tls"),
+        ({"client_key": "file:/k.pem"}, "client_key", "means nothing without client_cert"),
+        ({"http_version": 3}, "http_version", "3 is not one of 1.1, 2, auto"),
+        ({"ip_version": 5}, "ip_version", "not one of 4, 6, any"),
+        ({"url": "http://10.0.0.5/", "ip_version": 6}, "ip_version", "does not fit the address"),
+        ({"proxy": "proxy:3128"}, "proxy", "needs its scheme"),
+        ({"proxy": "http://proxy"}, "proxy", "needs its port"),
+        ({"proxy": "socks5://proxy:1080"}, "proxy", '"socks5" is not http or https'),
+        ({"proxy": "http://proxy:3128/path"}, "proxy", "without a path"),
+        (
+            {"url": "http://a/", "proxy": "http://proxy:3128", "http_version": "2"},
+            "http_version",
+            "does not go through a proxy",
+        ),
+    ],
+)
+def test_mistakes_in_how_a_request_travels(
+    config: dict[str, object], key: str, message: str
+) -> None:
+    with pytest.raises(ValidationFailed) as caught:
+        parse_config(MonitorType.HTTP, {"url": "https://a/", **config})
+    (problem,) = caught.value.problems
+    assert problem.path == (key,)
+    assert message in problem.message
+
+
+def test_a_mistake_repeats_no_secret() -> None:
+    for config in (
+        {"client_key": "MIIBsecret"},
+        {"proxy": "http://ann:hunter2@proxy"},
+        {"proxy": "ann:hunter2@proxy:3128"},
+    ):
+        with pytest.raises(ValidationFailed) as caught:
+            parse_config(MonitorType.HTTP, {"url": "https://a/", "client_cert": "/c", **config})
+        assert "secret" not in str(caught.value)
+        assert "hunter2" not in str(caught.value)
+
+
+def test_what_people_write_for_versions_and_files() -> None:
+    def read(**more: object) -> HttpConfig:
+        config = parse_config(MonitorType.HTTP, {"url": "https://a/", **more})
+        assert isinstance(config, HttpConfig)
+        return config
+
+    assert read().http_version == "1.1"
+    assert [read(http_version=value).http_version for value in (1.1, 2, 2.0, "2", "auto")] == [
+        "1.1",
+        "2",
+        "2",
+        "2",
+        "auto",
+    ]
+    assert [read(ip_version=value).ip_version for value in ("any", 4, "6", None)] == [
+        None,
+        4,
+        6,
+        None,
+    ]
+    assert read(ca="/etc/ca.pem").ca == "file:/etc/ca.pem"
+
+
+def test_keys_and_the_password_of_a_proxy_are_masked() -> None:
+    key = "-----BEGIN PRIVATE KEY-----\nMIIBsecret\n-----END PRIVATE KEY-----\n"
+    certificate = "-----BEGIN CERTIFICATE-----\nMIIC\n-----END CERTIFICATE-----\n"
+    config = HttpConfig(
+        "https://a/",
+        client_cert=certificate,
+        client_key=key,
+        proxy="http://ann:hunter2@proxy:3128",
+    )
+    shown = masked(config)
+    assert shown["client_key"] == "***"
+    assert shown["client_cert"] == certificate
+    assert shown["proxy"] == "http://***@proxy:3128"
+    assert masked(HttpConfig("https://a/", client_cert=certificate + key))["client_cert"] == "***"
+    # The name of a file is no secret, and the one thing to know when it is missing.
+    named = masked(HttpConfig("https://a/", client_cert="file:/c", client_key="file:/k"))
+    assert (named["client_cert"], named["client_key"]) == ("file:/c", "file:/k")
+
+
+def test_a_tls_monitor_takes_the_usual_port_of_its_protocol() -> None:
+    def read(**more: object) -> TlsConfig:
+        config = parse_config(MonitorType.TLS, {"host": "a.test", **more})
+        assert isinstance(config, TlsConfig)
+        return config
+
+    assert (read().port, read().warn_days, read().starttls) == (443, 14, None)
+    assert (read(starttls="imap").port, read(starttls="imap", port=1143).port) == (143, 1143)
+    assert target_of(read(starttls="smtp")) == "smtp a.test:587"
+    for config, message in (
+        ({"starttls": "smpt"}, 'did you mean "smtp"'),
+        ({"warn_day": 3}, 'did you mean "warn_days"'),
+        ({"warn_days": -1}, "outside 0 to 3,650"),
+    ):
+        with pytest.raises(ValidationFailed, match=re.escape(message)):
+            read(**config)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from datetime import timedelta
+from time import process_time
 
 import pytest
 from hypothesis import given
@@ -158,3 +159,20 @@ def test_parse_duration_refuses(text: str, message: str) -> None:
 def test_a_written_duration_reads_back(milliseconds: int) -> None:
     duration = timedelta(milliseconds=milliseconds)
     assert parse_duration(format_duration(duration)) == duration
+
+
+@pytest.mark.parametrize(
+    ("piece", "times"),
+    [
+        *(("\t", 100_000), (" ", 100_000), ("\x9d", 100_000), ("\x1b]", 50_000)),
+        *(("\x9b0", 50_000), ("\x1b", 100_000), ("\x90\x9d", 50_000), ("\u3000 \t", 30_000)),
+    ],
+)
+def test_cleaning_takes_time_in_proportion(piece: str, times: int) -> None:
+    text = f"\x1b[{piece * times}x"
+    begun = process_time()
+    for multiline in (True, False):
+        cleaned = clean(text, multiline)
+        assert clean(cleaned, multiline) == cleaned
+    # Measured: 0.3 s at most; when it was not, a body of tabs took ten.
+    assert process_time() - begun < 3

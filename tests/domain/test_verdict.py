@@ -299,9 +299,10 @@ def test_whatever_happens_the_rows_and_the_state_agree(
         assert (state.successes > 0) == (state.first_success_at is not None)
         assert not (state.failures and state.successes)
         if state.failures >= failure_threshold:
-            assert state.state is MonitorState.DOWN
-        if state.state is MonitorState.DOWN:
+            assert state.rows_say is MonitorState.DOWN
+        if state.rows_say is MonitorState.DOWN:
             assert state.successes < recovery_threshold
+        assert (state.state is MonitorState.FLAPPING) == (state.beneath is not None)
         assert wants_retry(state, spec) <= (0 < state.failures < failure_threshold)
 
 
@@ -319,6 +320,46 @@ def test_a_retry_is_wanted_only_until_the_verdict_is_confirmed() -> None:
 def test_flips_are_remembered_for_ten_intervals() -> None:
     spec = _spec(failure_threshold=1, interval_seconds=5)
     state, changes = _walk("sfsfs", spec)
-    assert len(changes) == len(state.flips) == 5
+    # The first look found out what it is; that is no change of the target.
+    assert (len(changes), len(state.flips)) == (5, 4)
     state, _ = advance(state, _LETTERS["f"], spec, _NOON + timedelta(seconds=52))
     assert [round((flip - _NOON).total_seconds()) for flip in state.flips] == [3, 4, 52]
+
+
+def test_five_changes_within_ten_intervals_are_flapping() -> None:
+    spec = _spec(failure_threshold=1, interval_seconds=5)
+    state, changes = _walk("sfsfsf", spec)
+    assert (state.state, state.rows_say) == (MonitorState.FLAPPING, MonitorState.DOWN)
+    assert [to_state for to_state, *_ in changes][-2:] == ["up", "flapping"]
+    # Further changes are none of the state; what it would be is known all the time.
+    state, changes = _walk("sfsfsfsfs", spec)
+    assert len(changes) == 6
+    assert (state.state, state.rows_say) == (MonitorState.FLAPPING, MonitorState.UP)
+    # Spread over more than ten intervals they are five changes.
+    slow = _spec(failure_threshold=1, interval_seconds=5)
+    state = VerdictState()
+    for number, letter in enumerate("sfsfsfsfs"):
+        state, _ = advance(state, _LETTERS[letter], slow, _NOON + timedelta(seconds=13 * number))
+    assert state.state is MonitorState.UP
+
+
+@pytest.mark.parametrize(("letter", "after"), [("s", MonitorState.UP), ("f", MonitorState.DOWN)])
+def test_a_flapping_monitor_is_stable_after_ten_minutes(letter: str, after: MonitorState) -> None:
+    spec = _spec(failure_threshold=1, interval_seconds=5)
+    flapping, _ = _walk("sfsfsf" + ("s" if letter == "s" else ""), spec)
+    last = max(flapping.flips)
+    early, changes = advance(flapping, _LETTERS[letter], spec, last + timedelta(seconds=599))
+    assert (early.state, changes) == (MonitorState.FLAPPING, ())
+    stable, (change,) = advance(early, _LETTERS[letter], spec, last + timedelta(seconds=600))
+    assert (stable.state, stable.beneath) == (after, None)
+    assert (change.from_state, change.to_state) == (MonitorState.FLAPPING, after)
+    # An outage began with its first failure; what is well is so since it was found stable.
+    began = last if after is MonitorState.DOWN else change.decided_at
+    assert change.effective_at == began
+
+
+def test_a_flapping_monitor_that_nobody_sees_is_unknown() -> None:
+    spec = _spec(failure_threshold=1, interval_seconds=5)
+    state, changes = _walk("sfsfsfu", spec)
+    assert (state.state, state.beneath) == (MonitorState.UNKNOWN, None)
+    assert [to_state for to_state, *_ in changes][-2:] == ["flapping", "unknown"]

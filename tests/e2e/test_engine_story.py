@@ -34,7 +34,7 @@ def target() -> Iterator[Target]:
 @pytest.fixture
 async def story(database: Database) -> AsyncIterator[Story]:
     async with engine_story(database) as made:
-        await made.store.release_lease(made.lease)
+        await made.release()
         yield made
 
 

@@ -296,3 +296,47 @@ class SchedulerMachine(RuleBasedStateMachine):
 
 TestSchedulerMachine = SchedulerMachine.TestCase
 TestSchedulerMachine.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+
+
+def test_what_came_from_another_engine_overdue_is_looked_at_at_once() -> None:
+    # Slots at 0, 60, ...; 2 was looked at after its last slot, 3 rested until after it.
+    monitors = {
+        1: _monitor(1),
+        2: _monitor(2),
+        3: _monitor(3, timetable=Timetable(60_000, 0, _at(62))),
+        4: _monitor(4, interval=600, timetable=Timetable(600_000, 30_000, _BEGIN)),
+        5: _monitor(5, phase_ms=8_000),
+    }
+    last_looks = {1: _at(1), 2: _at(60.5), 3: _at(1), 4: _at(-500), 5: _at(8)}
+    scheduler = Scheduler(10, 10)
+    scheduler.load(monitors, last_looks, _at(67))
+    runs = scheduler.take(_at(67.01))
+    assert _keys(runs) == [1, 4]
+    # Within its tolerance it is the look of that slot; later it is only a look.
+    assert [(run.due.slot_at, run.due.is_extra) for run in runs] == [
+        (_at(60), False),
+        (_at(30), True),
+    ]
+    for run in runs:
+        scheduler.finish(run, _at(67.02), retry=False)
+    assert scheduler.next_at() == _at(68)
+
+
+def test_a_great_share_that_is_overdue_comes_evenly() -> None:
+    monitors = {key: _monitor(key, phase_ms=key) for key in range(1, 3_001)}
+    scheduler = Scheduler(10_000, 10)
+    scheduler.load(monitors, dict.fromkeys(monitors, _at(5)), _at(65))
+    started = []
+    for step in range(40):
+        runs = scheduler.take(_at(65 + step / 10))
+        started.append(len(runs))
+        for run in runs:
+            scheduler.finish(run, _at(65 + step / 10), retry=False)
+    assert sum(started) == 3_000
+    assert max(started) <= 101
+    # Those that come to their next slot before their turn wait for it.
+    soon = {key: _monitor(key, interval=5, phase_ms=600) for key in range(1, 3_001)}
+    scheduler = Scheduler(10_000, 10)
+    scheduler.load(soon, dict.fromkeys(soon, _at(-60)), _at(4.5))
+    assert len(scheduler.take(_at(5.5))) == 1_001
+    assert len(scheduler.take(_at(5.6))) == 1_999

@@ -6,7 +6,6 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from typing import TypeVar
 from uuid import uuid4
 
@@ -32,7 +31,7 @@ T = TypeVar("T")
 @pytest.fixture
 async def story(database: Database) -> AsyncIterator[Story]:
     async with engine_story(database) as made:
-        await made.store.release_lease(made.lease)
+        await made.release()
         yield made
 
 
@@ -73,7 +72,7 @@ async def running(
     reports: list[EngineReport] | None = None,
 ) -> AsyncIterator[Engine]:
     """An engine that runs inside the block, and is stopped cleanly after it."""
-    pool = await open_pool(target, max_size=3)
+    pool = await open_pool(target, max_size=5)
     try:
         async with ChangeListener(target) as changes:
             engine = Engine(
@@ -188,8 +187,10 @@ async def test_results_wait_for_the_database_and_looks_do_not(
             "SELECT count(*) FROM statustui.checks WHERE monitor = $1", key
         )
         assert counted == targets.count("http://one/")
-        # A stop gave the lease back.
-        assert await story.store.take_lease("engine:local", uuid4(), {}) is not None
+        # A stop left the region and gave the lease back.
+        share = await story.store.join(story.region, story.holder)
+        assert share.members == (story.holder,)
+        assert await story.store.take_lease("keeper", uuid4(), {}) is not None
 
 
 async def test_a_stop_without_a_database_counts_what_is_lost(
@@ -342,35 +343,3 @@ async def test_a_monitor_that_cannot_be_read_harms_no_other(
         await until(lambda: targets.count("http://two/"), 8, "the other is looked at")
         assert engine.status().monitors == 1
     assert "is not watched" in caplog.text
-
-
-async def test_a_standby_takes_over_at_once_from_one_that_stops(
-    database: Database, story: Story
-) -> None:
-    first, second = Targets(), Targets()
-    await story.monitor(await story.service("API"), url="http://one/")
-    async with running(database.target(ENGINE_ROLE), second) as later:
-        await until(lambda: later.status().state == "active", 5, "one is active")
-        async with running(database.target(ENGINE_ROLE), first) as other:
-            await until(lambda: other.status().state == "standby", 5, "the other stands by")
-            assert later.status().state == "active"
-    async with running(database.target(ENGINE_ROLE), first) as other:
-        await until(lambda: other.status().state == "active", 2, "it takes over")
-
-
-@pytest.mark.slow
-async def test_a_standby_takes_over_from_one_that_died(database: Database, story: Story) -> None:
-    targets = Targets()
-    key = await story.monitor(await story.service("API"), url="http://one/")
-    await story.take(for_long=False)  # and never renew it: this engine is dead
-    begun = datetime.now(UTC)
-    async with running(database.target(ENGINE_ROLE), targets) as engine:
-        await until(lambda: engine.status().state == "standby", 3, "it stands by")
-        assert targets.looks == []
-        await until(lambda: engine.status().state == "active", 10, "it takes over")
-        assert (datetime.now(UTC) - begun).total_seconds() < 10
-        await until(lambda: targets.looks, 6, "it looks")
-        # What the dead one still had in hand is refused as a verdict.
-        decision = story.decide(await story.watched(key), refused(datetime.now(UTC)))
-        with pytest.raises(Exception, match="another engine"):
-            await story.store.record_batch(story.lease, [decision], datetime.now(UTC))

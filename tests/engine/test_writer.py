@@ -9,8 +9,6 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-import pytest
-
 from statustui.domain.decision import CheckRow, Decision, Memory, WatchedMonitor
 from statustui.domain.errors import (
     Conflict,
@@ -20,15 +18,15 @@ from statustui.domain.errors import (
 )
 from statustui.domain.monitor import HttpConfig, MonitorSpec
 from statustui.domain.observation import Phases
+from statustui.domain.sharing import Share
 from statustui.domain.status import CheckStatus, MonitorState, MonitorType
 from statustui.domain.verdict import CheckResult, Transition
 from statustui.engine.clock import Clock
-from statustui.engine.leases import is_continuous
 from statustui.engine.writer import Writer
-from statustui.store.engine import BatchOutcome, Lease, LeaseLost
+from statustui.store.engine import BatchOutcome, LeaseLost
 
 _BEGIN = datetime(2027, 1, 1, tzinfo=UTC)
-_LEASE = Lease("engine:local", UUID(int=1), 5)
+_SHARE = Share(1, UUID(int=1), 5, (UUID(int=1),))
 _MONITOR = WatchedMonitor(
     key=1,
     id=UUID(int=1),
@@ -68,14 +66,14 @@ class MemoryStore:
         self.batches: list[list[str]] = []
         self.facts: list[str] = []
         self.refuse: Callable[[Sequence[Decision]], StatustuiError | None] = lambda _: None
-        self.epoch = _LEASE.epoch
+        self.generation = _SHARE.generation
         self.wrote = asyncio.Event()
 
     async def record_batch(
-        self, lease: Lease, decisions: Sequence[Decision], at: datetime
+        self, share: Share, decisions: Sequence[Decision], at: datetime
     ) -> BatchOutcome:
         assert at.tzinfo is UTC
-        if lease.epoch != self.epoch:
+        if share.generation != self.generation:
             raise LeaseLost("another has it")
         error = self.refuse(decisions)
         if error is not None:
@@ -94,13 +92,13 @@ class MemoryStore:
         return [reason for batch in self.batches for reason in batch]
 
 
-class Leases:
-    """Says which lease is held."""
+class Shares:
+    """Says which share is had."""
 
-    def __init__(self, *answers: Lease | None) -> None:
+    def __init__(self, *answers: Share | None) -> None:
         self._answers = list(answers)
 
-    async def renew(self) -> Lease | None:
+    async def renew(self) -> Share | None:
         """The next answer; the last one stays."""
         return self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
 
@@ -110,8 +108,8 @@ def _unavailable(_: Sequence[Decision]) -> StatustuiError:
 
 
 @asynccontextmanager
-async def _running(writer: Writer, leases: Leases) -> AsyncIterator[asyncio.Task[None]]:
-    task = asyncio.create_task(writer.run(leases))
+async def _running(writer: Writer, shares: Shares) -> AsyncIterator[asyncio.Task[None]]:
+    task = asyncio.create_task(writer.run(shares))
     try:
         yield task
     finally:
@@ -132,7 +130,7 @@ async def _quiet(writer: Writer) -> None:
 async def test_a_change_of_state_is_written_at_once_with_what_waits() -> None:
     store = MemoryStore()
     writer = _writer(store)
-    async with _running(writer, Leases(_LEASE)):
+    async with _running(writer, Shares(_SHARE)):
         writer.put(_decision(1))
         writer.put(_decision(2))
         for _ in range(20):
@@ -150,7 +148,7 @@ async def test_a_storm_of_changes_is_written_in_parts() -> None:
     writer = _writer(store)
     for number in range(250):
         writer.put(_decision(number, changes_state=True))
-    assert await writer.close(_LEASE, 5) == 0
+    assert await writer.close(_SHARE, 5) == 0
     assert [len(batch) for batch in store.batches] == [100, 100, 50]
     assert store.written == [str(number) for number in range(250)]
 
@@ -158,7 +156,7 @@ async def test_a_storm_of_changes_is_written_in_parts() -> None:
 async def test_results_are_written_within_the_flush_interval() -> None:
     store = MemoryStore()
     writer = _writer(store, flush_seconds=0.05)
-    async with _running(writer, Leases(_LEASE)):
+    async with _running(writer, Shares(_SHARE)):
         writer.put(_decision(1))
         await asyncio.wait_for(store.wrote.wait(), 5)
     assert store.batches == [["1"]]
@@ -169,7 +167,7 @@ async def test_while_the_database_is_away_results_wait_in_order() -> None:
     store = MemoryStore()
     store.refuse = _unavailable
     writer = _writer(store, flush_seconds=0.01)
-    async with _running(writer, Leases(_LEASE)):
+    async with _running(writer, Shares(_SHARE)):
         for number in range(5):
             writer.put(_decision(number, changes_state=number == 3))
         async with asyncio.timeout(5):
@@ -189,7 +187,7 @@ async def test_a_full_queue_gives_up_what_changes_no_state_and_counts_it() -> No
     for number, changes_state in enumerate([True, False, False, False, True, True]):
         writer.put(_decision(number, changes_state=changes_state))
     assert (writer.pending, writer.lost) == (3, 3)
-    assert await writer.close(_LEASE, 1) == 3
+    assert await writer.close(_SHARE, 1) == 3
     assert store.written == ["0", "4", "5"]
 
 
@@ -205,7 +203,7 @@ async def test_one_result_that_is_refused_does_not_hold_up_the_rest() -> None:
     writer = _writer(store)
     for number in range(7):
         writer.put(_decision(number))
-    assert await writer.close(_LEASE, 1) == 1
+    assert await writer.close(_SHARE, 1) == 1
     assert store.written == ["0", "1", "2", "4", "5", "6"]
     assert writer.pending == 0
 
@@ -216,31 +214,31 @@ async def test_a_collision_is_tried_again() -> None:
     store.refuse = lambda _: next(collisions, None)
     writer = _writer(store)
     writer.put(_decision(1))
-    assert await writer.close(_LEASE, 1) == 0
+    assert await writer.close(_SHARE, 1) == 0
     assert store.batches == [["1"]]
 
 
-async def test_a_lease_that_nobody_else_had_goes_on() -> None:
+async def test_a_batch_that_was_refused_goes_on_in_the_next_generation() -> None:
     store = MemoryStore()
-    store.epoch = 6
+    store.generation = 6
     writer = _writer(store, flush_seconds=0.01)
-    async with _running(writer, Leases(_LEASE, replace(_LEASE, epoch=6))):
+    async with _running(writer, Shares(_SHARE, replace(_SHARE, generation=6))):
         writer.put(_decision(1))
         await asyncio.wait_for(store.wrote.wait(), 5)
     assert (store.batches, store.facts) == ([["1"]], [])
 
 
-async def test_what_waits_when_the_lease_is_lost_becomes_facts() -> None:
+async def test_what_waits_when_the_engine_has_no_part_any_more_becomes_facts() -> None:
     store = MemoryStore()
-    store.epoch = 7
+    store.generation = 7
     writer = _writer(store, flush_seconds=0.01)
-    async with _running(writer, Leases(_LEASE, None)) as task:
+    async with _running(writer, Shares(_SHARE, None)) as task:
         writer.put(_decision(1))
         writer.put(_decision(2))
         await asyncio.wait_for(task, 5)  # it ends, so that the engine stands by
     assert (store.batches, store.facts) == ([], ["1", "2"])
     writer.put(_decision(3))
-    assert await writer.close(_LEASE, 1) == 0
+    assert await writer.close(_SHARE, 1) == 0
     writer.put(_decision(4))
     assert await writer.close(None, 1) == 0
     assert store.facts == ["1", "2", "3", "4"]
@@ -252,13 +250,7 @@ async def test_a_stop_without_a_database_says_how_many_results_are_lost() -> Non
     writer = _writer(store)
     for number in range(4):
         writer.put(_decision(number))
-    assert await writer.close(_LEASE, 0.15) == 4
-
-
-@pytest.mark.parametrize(("epoch", "continuous"), [(5, True), (6, True), (7, False), (None, False)])
-def test_whether_somebody_else_had_the_lease(epoch: int | None, continuous: bool) -> None:
-    after = None if epoch is None else replace(_LEASE, epoch=epoch)
-    assert is_continuous(_LEASE, after) is continuous
+    assert await writer.close(_SHARE, 0.15) == 4
 
 
 def test_the_clock_runs_evenly_and_notices_when_it_was_set() -> None:

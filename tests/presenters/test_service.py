@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, timedelta
+from uuid import UUID
 
 import pytest
 
+from statustui.domain.evidence_changes import Change
 from statustui.domain.observation import Certificate, Phases
-from statustui.domain.status import MonitorState
+from statustui.domain.readmodels import Mark
+from statustui.domain.status import CheckStatus, MonitorState
 from statustui.presenters import service
 from statustui.presenters.line import plain, width_of
-from tests.support.acme import NOW, SERVICES, look, service_now
+from tests.support.acme import EVIDENCE, NOW, SERVICES, at, look, service_now
 
 
 def test_the_head_answers_what_since_when_whose_why_and_what_is_public() -> None:
@@ -90,3 +93,27 @@ def test_a_paused_monitor_is_not_called_up() -> None:
 
 def test_tabs() -> None:
     assert [text for text, style in service.tab_line(1) if "sel" in style] == [" Latency "]
+
+
+def test_what_changed_is_told_while_it_fails() -> None:
+    failing = replace(
+        look(),
+        evidence=replace(
+            EVIDENCE,
+            changes=(
+                Change("address", "10.0.0.9", "10.0.0.5"),
+                Change("header via", "", "1.1 proxy"),
+                Change("certificate serial", "01", ""),
+                Change("size", "900 B", "36 B"),
+            ),
+            marks=(Mark(UUID(int=9), at("03:09"), "deploy", "ci", None, (), "alice"),),
+        ),
+    )
+    said = {label: plain(line) for label, line in service.facts(service_now(), failing, NOW, UTC)}
+    assert said["changed"] == (
+        "address 10.0.0.9 to 10.0.0.5; header via 1.1 proxy is new; certificate serial 01 is gone"
+        " and 1 more;  03:09 deploy by ci"
+    )
+    well = replace(failing, status=CheckStatus.SUCCESS, reason="")
+    said = {label: plain(line) for label, line in service.facts(service_now(), well, NOW, UTC)}
+    assert "address" not in said.get("changed", "")

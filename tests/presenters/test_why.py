@@ -7,7 +7,7 @@ from datetime import UTC, timedelta
 
 import pytest
 
-from statustui.domain.readmodels import ServiceRow
+from statustui.domain.readmodels import RegionState, ServiceRow
 from statustui.domain.status import ErrorKind, MonitorState, ServiceStatus
 from statustui.presenters.line import cell_width
 from statustui.presenters.why import LONG, SHORT, why
@@ -40,6 +40,31 @@ BROKEN = row(ErrorKind.HTTP_STATUS, "answered 503 Service Unavailable, expected 
             "",
             "refused 10.0.0.5",
             "refused 10.0.0.5:5432, 2/2 regions",
+        ),
+        (
+            replace(
+                REFUSED,
+                monitor_state=MonitorState.DEGRADED,
+                regions=(
+                    RegionState("eu", MonitorState.DOWN),
+                    RegionState("us", MonitorState.UP),
+                    RegionState("eu-2", MonitorState.UNKNOWN),
+                ),
+            ),
+            "",
+            "down from eu",
+            "down from eu, up from us",
+        ),
+        (
+            replace(
+                REFUSED,
+                reason="",
+                monitor_state=MonitorState.UNKNOWN,
+                regions=(RegionState("eu-2", MonitorState.UNKNOWN),),
+            ),
+            "",
+            "eu-2 cannot look",
+            "eu-2 cannot look",
         ),
         (BROKEN, "Database", "503, by Database", "HTTP 503, by Database"),
         (BROKEN, "", "503", "HTTP 503, expected 200-299"),

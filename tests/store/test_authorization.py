@@ -50,6 +50,7 @@ RULES: dict[str, tuple[str, str, str, str]] = {
         "statustui_engine",
     ),
     "monitor_state_changes": (SEEN, "statustui_engine", "-", "-"),
+    "beats": (SEEN, "-", "-", "-"),
     "checks": (SEEN, "statustui_engine", "-", "-"),
     "rollups_hourly": (
         SEEN,
@@ -79,7 +80,7 @@ RULES: dict[str, tuple[str, str, str, str]] = {
         "owner admin",
     ),
     "maintenance_updates": (SEEN, "owner admin", "-", "-"),
-    "channels": (EVERYBODY, "owner admin", "owner admin", "owner admin"),
+    "channels": (SEEN, "owner admin", "owner admin", "owner admin"),
     "outbox": (SEEN, "statustui_engine", "statustui_engine", "-"),
     # A draft is its writer's alone: nobody reads the one that is there, members write their own.
     "drafts": ("-", "owner admin member", "-", "-"),
@@ -101,6 +102,8 @@ SHARED_RULES: dict[str, tuple[str, str, str, str]] = {
         "statustui_engine",
         "statustui_engine",
     ),
+    "shares": (ALL, "-", "-", "-"),
+    "share_generations": (ALL, "-", "-", "statustui_engine"),
     "schema_migrations": (OPERATORS + " statustui_engine statustui_web", "-", "-", "-"),
     "acting_as": ("-", "-", "-", "-"),
     "check_partitions": ("-", "-", "-", "-"),
@@ -123,6 +126,7 @@ INSERTS = {
     "monitor_status": "(monitor, org_id, state, since) VALUES ($spare, $org, 'up', now())",
     "monitor_state_changes": "(org_id, monitor, from_state, to_state, effective_at)"
     " VALUES ($org, $key, 'up', 'down', now())",
+    "beats": "(monitor, org_id, expected_from) VALUES ($key, $org, now())",
     "checks": "(monitor, region, checked_at, org_id, slot_at, status, duration_ms)"
     " VALUES ($key, 1, now(), $org, now(), 'failure', 1)",
     "rollups_hourly": "(org_id, monitor, hour) VALUES ($org, $key, '2026-01-01 00:00Z')",
@@ -162,6 +166,8 @@ INSERTS = {
     "regions": "(name) VALUES ('eu-1')",
     "leases": "VALUES ('x', gen_random_uuid(), 1, now(), now())",
     "engines": "(id, region, host, process_id, version) VALUES (gen_random_uuid(), 1, 'h', 1, '1')",
+    "shares": "(region) VALUES (2)",
+    "share_generations": "VALUES (1, 99, '{}', 'left')",
     "schema_migrations": "VALUES (999, 'x', 'x')",
     "acting_as": "VALUES (1, 'x')",
     "check_partitions": "VALUES ('2020-01-01', 'x')",
@@ -218,6 +224,10 @@ async def tenants(database: Database) -> Tenants:
     await admin.execute(
         """INSERT INTO engines (id, region, host, process_id, version)
            VALUES (gen_random_uuid(), 1, 'h', 1, '1')"""
+    )
+    await admin.execute("INSERT INTO shares (region) VALUES (1)")
+    await admin.execute(
+        "INSERT INTO share_generations VALUES (1, 1, '{}', 'left', now() - interval '8 days')"
     )
     world.numbers.update(spare=spare, new_org=new_org)
     return world
@@ -292,6 +302,13 @@ async def test_every_table_and_verb(tenants: Tenants) -> None:
                 if passes != (part in allowed.split()):
                     wrong.append((part, table, verb, reached))
     assert wrong == []
+
+
+async def test_the_engine_knows_what_channels_are_called_and_no_more(tenants: Tenants) -> None:
+    engine = await tenants.connect("statustui_engine")
+    await engine.fetch("SELECT id, org_id, name, kind FROM channels")
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await engine.fetch("SELECT config FROM channels")
 
 
 async def test_an_insert_for_another_organization_is_refused(tenants: Tenants) -> None:
@@ -421,7 +438,7 @@ async def test_the_engine_decides_and_people_do_not(tenants: Tenants) -> None:
         "SELECT recompute_service_status('{}', 'monitor')",
         "SELECT advance_maintenance()",
         "SELECT move_automatic_incident(gen_random_uuid(), 'resolved', 'm')",
-        "SELECT lease_take('engine:local', gen_random_uuid(), 6)",
+        "SELECT lease_take('keeper', gen_random_uuid(), 6)",
         "SELECT queue_event(1, 'ping', 'k', '{}')",
         "SELECT statustui_logins.make_login('somebody', NULL)",
     ):

@@ -1,8 +1,9 @@
-"""Batches of decisions become rows once, whatever happens in between, and only under the lease."""
+"""Batches of decisions become rows once, whatever happens, and only by who may decide."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
@@ -11,6 +12,7 @@ import pytest
 from statustui.domain.decision import Decision
 from statustui.domain.rollup import RecordedCheck, Rollup, roll_up
 from statustui.domain.scheduling import stable_phase_ms
+from statustui.domain.sharing import follow
 from statustui.domain.status import CheckStatus
 from statustui.store.engine import LeaseLost
 from tests.support.databases import Database
@@ -92,9 +94,9 @@ async def _three_hours(story: Story, key: int) -> list[Decision]:
 async def test_rollups_agree_with_the_checks_and_a_replay_adds_nothing(story: Story) -> None:
     key = await story.monitor(await story.service("API"))
     decisions = await _three_hours(story, key)
-    first = await story.store.record_batch(story.lease, decisions[:70], _now())
-    again = await story.store.record_batch(story.lease, decisions[:70], _now())
-    rest = await story.store.record_batch(story.lease, decisions[50:], _now())
+    first = await story.store.record_batch(story.share, decisions[:70], _now())
+    again = await story.store.record_batch(story.share, decisions[:70], _now())
+    rest = await story.store.record_batch(story.share, decisions[50:], _now())
     assert (first.inserted, again.inserted, rest.inserted) == (70, 0, 50)
     assert (again.repeated, rest.repeated) == (70, 20)
     expected = await _from_checks(story)
@@ -124,7 +126,7 @@ async def test_phases_are_drawn_alike_here_and_there(story: Story) -> None:
 
 async def test_memory_reads_back_as_it_was_written(story: Story) -> None:
     key = await story.monitor(await story.service("API"))
-    await story.store.record_batch(story.lease, await _three_hours(story, key), _now())
+    await story.store.record_batch(story.share, await _three_hours(story, key), _now())
     memories = await story.store.load_memories(story.region)
     remembered, expected = memories[key], story.memories[key]
     assert remembered.verdict == expected.verdict
@@ -351,29 +353,60 @@ async def test_what_is_no_longer_checked_stays_open_for_nobody(
     assert len(await story.updates(incident["id"])) == (1 if touched else 2)
 
 
-async def test_who_lost_the_lease_decides_nothing_but_records_what_it_saw(story: Story) -> None:
+async def test_who_was_put_out_decides_nothing_but_records_what_it_saw(story: Story) -> None:
     service = await story.service("API")
     key = await story.monitor(service)
     decision = story.decide(await story.watched(key), refused(_now()))
+    await story.admin.execute("UPDATE statustui.engines SET heartbeat_at = now() - interval '7 s'")
+    rival = uuid4()
+    await story.store.register(rival, "local", "test", 2, "1")
+    other = await story.store.join(story.region, rival)
+    assert (other.generation, other.members) == (story.share.generation + 1, (rival,))
+    assert await story.store.take_lease("keeper", rival, {}) is None
     await story.admin.execute("UPDATE statustui.leases SET expires_at = now() - interval '1 s'")
-    other = await story.store.take_lease("engine:local", uuid4(), {})
-    assert other is not None
-    assert other.epoch == story.lease.epoch + 1
-    assert await story.store.take_lease("engine:local", story.holder, {}) is None
+    assert await story.store.take_lease("keeper", rival, {}) is not None
     for work in (
-        story.store.record_batch(story.lease, [decision], _now()),
+        story.store.record_batch(story.share, [decision], _now()),
         story.store.tick(story.lease, _now()),
         story.store.settle(story.lease, _now(), organizations=None),
     ):
         with pytest.raises(LeaseLost):
             await work
     assert await story.admin.fetchval("SELECT count(*) FROM statustui.checks") == 0
-    outcome = await story.store.record_stale_facts([decision])
+    # It finds out what it lost, and says what it saw.
+    missed = await story.store.load_generations(story.region, story.share.generation)
+    share = follow(story.share, missed, {key: decision.monitor.id})
+    outcome = await story.store.record_batch(share, [decision], _now())
     assert outcome.inserted == 1
     assert (await _rollups(story, "rollups_daily"))[key].failure == 1
-    assert await story.admin.fetchval("SELECT count(*) FROM statustui.monitor_state") == 0
+    assert await story.admin.fetchval("SELECT count(*) FROM statustui.monitor_status") == 0
     assert await story.incidents() == []
     assert (await story.store.record_stale_facts([decision])).inserted == 0
+
+
+async def test_a_slot_in_which_two_engines_looked_counts_once(story: Story) -> None:
+    key = await story.monitor(await story.service("API"), created_before=timedelta(minutes=5))
+    now = _now()
+    slot = now - timedelta(seconds=30)
+    monitor = await story.watched(key)
+    await story.store.record_batch(
+        story.share,
+        [story.decide(monitor, seen(slot - timedelta(seconds=60)))],
+        now,
+    )
+    # The engine before looked at its slot, and only told what it saw after it was put out.
+    stale = story.decide(monitor, seen(slot), slot_at=slot)
+    story.memories[key] = (await story.store.load_memories(story.region))[key]
+    await story.store.record_stale_facts([stale])
+    mine = story.decide(monitor, seen(slot + timedelta(seconds=8)), slot_at=slot)
+    await story.store.record_batch(story.share, [mine], now)
+    row = (await _rollups(story, "rollups_daily"))[key]
+    assert (row.success, row.slots) == (3, 2)
+    # The other way round, and of a slot of long ago, as after a clock that was ahead.
+    later = replace(stale.check, checked_at=slot + timedelta(seconds=9))
+    await story.store.record_stale_facts([replace(stale, check=later)])
+    row = (await _rollups(story, "rollups_daily"))[key]
+    assert (row.success, row.slots) == (4, 2)
 
 
 async def test_an_incident_that_a_person_closed_does_not_open_again_by_itself(

@@ -53,10 +53,10 @@ async def _break_and_mend(story: Story, over: asyncio.Event) -> None:
                     for monitor in work.monitors.values()
                 ]
                 if number % 2:
-                    await story.store.record_batch(story.lease, decisions, datetime.now(UTC))
+                    await story.store.record_batch(story.share, decisions, datetime.now(UTC))
                     continue
                 for decision in decisions:
-                    await story.store.record_batch(story.lease, [decision], datetime.now(UTC))
+                    await story.store.record_batch(story.share, [decision], datetime.now(UTC))
     finally:
         over.set()
 

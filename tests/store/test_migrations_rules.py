@@ -465,15 +465,15 @@ async def test_each_change_announces_its_kind_once(tenants: Tenants) -> None:
 
 async def test_a_lease_has_one_holder_and_a_new_epoch_each(tenants: Tenants) -> None:
     engine = await tenants.connect("statustui_engine")
-    take = "SELECT lease_take('engine:local', $1, $2)"
-    hold = "SELECT lease_hold('engine:local', $1, $2)"
+    take = "SELECT lease_take('keeper', $1, $2)"
+    hold = "SELECT lease_hold('keeper', $1, $2)"
     one, two = tenants.ids["api"], tenants.ids["hidden"]
     assert await engine.fetchval(take, one, 60.0) == 1
     assert await engine.fetchval(take, one, 60.0) == 1
     assert await engine.fetchval(take, two, 60.0) is None
     assert await engine.fetchval(hold, one, 1) is True
     assert await engine.fetchval(hold, two, 1) is False
-    release = "SELECT lease_release('engine:local', $1, $2)"
+    release = "SELECT lease_release('keeper', $1, $2)"
     assert await engine.fetchval(release, two, 1) is False
     assert await engine.fetchval(release, one, 1) is True
     assert await engine.fetchval(hold, one, 1) is False
@@ -488,11 +488,11 @@ async def test_a_lease_cannot_be_taken_under_a_writer(tenants: Tenants) -> None:
         await tenants.connect("statustui_engine"),
     )
     one, two = tenants.ids["api"], tenants.ids["hidden"]
-    take = "SELECT lease_take('engine:local', $1, $2)"
+    take = "SELECT lease_take('keeper', $1, $2)"
     epoch = await writer.fetchval(take, one, 0.3)
     writing = writer.transaction()
     await writing.start()
-    assert await writer.fetchval("SELECT lease_hold('engine:local', $1, $2)", one, epoch)
+    assert await writer.fetchval("SELECT lease_hold('keeper', $1, $2)", one, epoch)
     watcher = await tenants.connect("postgres")
     while not await watcher.fetchval("SELECT clock_timestamp() > expires_at FROM leases"):
         await asyncio.sleep(0.01)

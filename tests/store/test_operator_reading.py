@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -21,6 +22,7 @@ from statustui.domain.status import (
     Role,
     ServiceStatus,
 )
+from statustui.presenters.evidence import change_words
 from tests.support.databases import Database
 from tests.support.house import House, detail, open_house
 
@@ -262,6 +264,53 @@ async def test_one_service_closely(house: House) -> None:
     assert [look.at for look in database.looks] == [None]
 
 
+async def test_evidence_says_what_had_changed_and_what_was_noted(house: House) -> None:
+    now = datetime.now(UTC)
+    began, key = now - timedelta(minutes=20), await house.key("API")
+
+    async def keep(at: datetime, *, good: bool = False, **seen: object) -> None:
+        await house.admin.execute(
+            """INSERT INTO evidence (org_id, monitor, region, checked_at, is_good, data, body)
+               VALUES ($1, $2, 1, $3, $4, $5::text::jsonb, 'broken')""",
+            *(house.org, key, at, good, detail(at=at.isoformat(), **seen)),
+        )
+
+    await keep(began - timedelta(days=1), good=True, address="10.0.0.7:80")
+    await keep(began - timedelta(minutes=1), good=True, address="10.0.0.9:80", body_bytes=900)
+    await keep(began, address="10.0.0.5:80", body_bytes=36, reason="answered 503", rows=3)
+    # It has recovered since, which must not become what it is compared with.
+    later = detail(at=now.isoformat(), address="10.0.0.6:80")
+    await house.see("API", "up", since=now, last_good=later, last_good_at=now)
+
+    async def note(text: str, minutes: int, *services: str) -> None:
+        chosen = [house.services[name] for name in services]
+        at = began + timedelta(minutes=minutes)
+        await house.store.add_mark(house.org, text, at=at, services=chosen, source="ci")
+
+    await note("long before", -61)
+    await note("for all", -59)
+    await note("api 1.42", -2, "API", "Docs")
+    await note("docs 3", -1, "Docs")
+    await note("noted when done", 4)
+    await note("long after", 6)
+
+    (found,) = await house.stores["viewer"].load_monitor_evidence(house.org, house.monitors["API"])
+    assert found.at == began
+    assert found.last_good_at == began - timedelta(minutes=1)
+    assert [change_words(change) for change in found.changes] == [
+        "address 10.0.0.9 to 10.0.0.5",
+        "size 900 B to 36 B",
+    ]
+    assert [mark.text for mark in found.marks] == ["noted when done", "api 1.42", "for all"]
+    assert dict(found.further)["rows"] == "3"
+    code = await house.open_automatic("API", minutes=20)
+    shown = await house.store.load_incident(house.org, code)
+    assert shown.evidence == found
+    now_shown = await house.store.load_service_now(house.org, house.services["API"])
+    assert now_shown.looks[0].evidence == found
+    assert await house.store.load_monitor_evidence(house.org, house.monitors["Docs"]) == ()
+
+
 async def test_an_incident_whole(house: House) -> None:
     began = datetime.now(UTC) - timedelta(minutes=5)
     await house.see("API", "down", since=began, reason="answered 503", error_kind="http_status")
@@ -414,16 +463,37 @@ async def test_a_services_timeline_ends_with_the_newest(house: House) -> None:
     assert last_two == entries[-2:]
 
 
-async def test_the_watch_is_known_by_its_lease(house: House) -> None:
+async def test_the_watch_is_known_by_its_engines(house: House) -> None:
     assert await house.store.load_watch() is None
-    holder = uuid4()
-    info = '{"holder": "bastion:4711", "behind_seconds": 1.5}'
-    take = "SELECT lease_take('engine:local', $1, $2, $3::text::jsonb)"
-    await house.admin.fetchval(take, holder, 6.0, info)
+    for number, (monitors, behind) in enumerate([(30, 1.5), (10, 0.0)], start=1):
+        engine = UUID(int=number)
+        await house.admin.execute(
+            """INSERT INTO statustui.engines (id, region, host, process_id, version, started_at,
+                behind_seconds, info)
+            VALUES ($1, 1, 'bastion', $2, '1', $3, $4, $5::text::jsonb)""",
+            engine,
+            number,
+            datetime(2027, 1, number, tzinfo=UTC),
+            behind,
+            json.dumps({"holder": f"bastion:{number}", "monitors": monitors}),
+        )
+        watch = await house.store.load_watch()
+        assert watch is not None
+        assert watch.alive is (number > 1)  # registered, but not in the region yet
+        await house.admin.fetchval("SELECT statustui.share_join(1::smallint, $1, 6)", engine)
     watch = await house.store.load_watch()
     assert watch is not None
-    assert (watch.holder, watch.alive, watch.behind_seconds) == ("bastion:4711", True, 1.5)
-    await house.admin.fetchval("SELECT lease_release('engine:local', $1, 1)", holder)
+    assert (watch.holder, watch.alive, watch.behind_seconds) == ("bastion:1 and 1 more", True, 1.5)
+    assert watch.started_at == datetime(2027, 1, 1, tzinfo=UTC)
+    assert [(each.holder, each.region, each.share) for each in watch.engines] == [
+        ("bastion:1", "local", 0.75),
+        ("bastion:2", "local", 0.25),
+    ]
+    await house.admin.fetchval("SELECT statustui.share_leave(1::smallint, $1)", UUID(int=1))
+    left = await house.store.load_watch()
+    assert left is not None
+    assert (left.holder, left.alive) == ("bastion:2", True)
+    await house.admin.fetchval("SELECT statustui.share_leave(1::smallint, $1)", UUID(int=2))
     released = await house.store.load_watch()
     assert released is not None
-    assert not released.alive
+    assert (released.holder, released.alive, released.engines) == ("bastion:2", False, ())

@@ -115,7 +115,7 @@ async def test_figures_equal_those_counted_by_hand(store: PublicStore, database:
             watched = await story.watched(key)
             look = refused(at) if index in (3, 4, 5) else seen(at, duration_ms=10.0 + index)
             decision = story.decide(watched, look)
-            await story.store.record_batch(story.lease, [decision], datetime.now(UTC))
+            await story.store.record_batch(story.share, [decision], datetime.now(UTC))
         page = await store.load_page("acme")
         assert page is not None
         again = await store.reload_page(page, incidents=True)

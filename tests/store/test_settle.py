@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -15,6 +15,7 @@ from statustui.domain.decision import Decision
 from statustui.domain.incident import reconcile
 from statustui.store import engine_settle, queries
 from statustui.store.connection import Pool, PoolConnection, open_pool, transaction
+from statustui.store.engine_situation import load_situations
 from tests.support.databases import Database
 from tests.support.watched import ENGINE_ROLE, Story, engine_story, refused, seen
 
@@ -69,7 +70,10 @@ async def _random_world(story: Story, chance: random.Random) -> dict[int, UUID]:
         services.append(service)
         for name in ("a", "b")[: chance.choice([1, 1, 2])]:
             threshold = chance.choice([1, 1, 2])
-            keys[await story.monitor(service, name, failure_threshold=threshold)] = service
+            # Some look at one host: these fail together without needing each other.
+            url = f"http://shared{chance.randrange(3)}.test/" if chance.random() < 0.3 else None
+            key = await story.monitor(service, name, url=url, failure_threshold=threshold)
+            keys[key] = service
     return keys
 
 
@@ -90,16 +94,18 @@ async def _settled_as_a_whole(
     """What comes of a batch when everything is settled after it, without leaving a trace."""
     real, found = engine_settle._settle_affected, list[Mapping[str, Any]]()
 
-    async def whole(connection: PoolConnection, _: list[UUID], at: datetime) -> None:
+    async def whole(
+        connection: PoolConnection, _: list[UUID], wanted: Collection[UUID], at: datetime
+    ) -> None:
         everything = await connection.fetch("SELECT id FROM services")
-        await real(connection, [row["id"] for row in everything], at)
+        await real(connection, [row["id"] for row in everything], wanted, at)
         found.extend([dict(row) for row in await connection.fetch(_STATE)])
         raise _Seen
 
     with monkeypatch.context() as patched:
         patched.setattr(engine_settle, "_settle_affected", whole)
         with pytest.raises(_Seen):
-            await story.store.record_batch(story.lease, decisions, at)
+            await story.store.record_batch(story.share, decisions, at)
     return found
 
 
@@ -109,7 +115,7 @@ async def _left_to_do(story: Story, pool: Pool, at: datetime) -> list[Any]:
     left: list[Any] = []
     async with transaction(pool) as connection:
         left += await engine_settle._changed_says(connection, services, at)
-        for situation in await engine_settle._load_situations(connection, services):
+        for situation in await load_situations(connection, services):
             left += reconcile(situation, at)
         recomputed = await connection.fetch(queries.load("engine_settle")["recompute"], services)
         left += [dict(row) for row in recomputed]
@@ -135,7 +141,7 @@ async def test_it_comes_out_as_if_everything_were_settled(
         expected = None
         if any(decision.transitions for decision in decisions):
             expected = await _settled_as_a_whole(story, decisions, now, monkeypatch)
-        await story.store.record_batch(story.lease, decisions, now)
+        await story.store.record_batch(story.share, decisions, now)
         assert expected is None or await _everything(story) == expected, (seed, step)
         await story.store.tick(story.lease, now)
         opened += len(await story.incidents())
@@ -174,7 +180,7 @@ async def test_it_locks_what_the_change_reaches_and_no_more(story: Story, pool: 
             )
     watched = (await story.store.load_work("local", story.region)).monitors
     look = [story.decide(watched[key], refused(_BEGIN)) for key in keys[:2]]
-    await story.store.record_batch(story.lease, look, datetime.now(UTC))
+    await story.store.record_batch(story.share, look, datetime.now(UTC))
     async with transaction(pool) as connection:
         # The incident binds them together now, and what joins it needs the other one's name.
         assert await locked(connection, database) == {database, api}

@@ -115,6 +115,9 @@ async def _fill(admin: asyncpg.Connection, org: int, prefix: str, ids: dict[str,
         now,
     )
     await admin.execute(
+        "INSERT INTO beats (monitor, org_id, expected_from) VALUES ($1, $2, $3)", key, org, now
+    )
+    await admin.execute(
         "INSERT INTO monitor_status (monitor, org_id, state, since) VALUES ($1, $2, 'up', $3)",
         key,
         org,

@@ -15,6 +15,7 @@ import asyncpg
 from statustui.domain.decision import Decision, Memory, WatchedMonitor, decide
 from statustui.domain.observation import Observation, Phases
 from statustui.domain.scheduling import Due
+from statustui.domain.sharing import Share
 from statustui.domain.status import ErrorKind
 from statustui.store.connection import open_pool
 from statustui.store.engine import EngineStore, Lease
@@ -45,7 +46,6 @@ def refused(at: datetime) -> Observation:
         duration_ms=1.0,
         error_kind=ErrorKind.REFUSED,
         reason="connect to 127.0.0.1:80 refused",
-        address="127.0.0.1:80",
     )
 
 
@@ -58,19 +58,25 @@ class Story:
     org_id: int
     holder: UUID = field(default_factory=uuid4)
     lease: Lease = field(init=False)
+    share: Share = field(init=False)
     region: int = 1
     memories: dict[int, Memory] = field(default_factory=dict)
 
-    async def take(self, *, for_long: bool = True) -> Lease:
-        """Take the lease; `for_long` lets it last through a slow test without being renewed."""
-        lease = await self.store.take_lease("engine:local", self.holder, {"holder": "test:1"})
+    async def take(self) -> None:
+        """Take the keeper's lease and a share, and let both last through a slow test."""
+        await self.store.register(self.holder, "local", "test", 1, "1")
+        self.share = await self.store.join(self.region, self.holder)
+        lease = await self.store.take_lease("keeper", self.holder, {"holder": "test:1"}, 3_600)
         assert lease is not None
-        if for_long:
-            await self.admin.execute(
-                "UPDATE statustui.leases SET expires_at = now() + interval '1 hour'"
-            )
         self.lease = lease
-        return lease
+        await self.admin.execute(
+            "UPDATE statustui.engines SET heartbeat_at = now() + interval '1 hour'"
+        )
+
+    async def release(self) -> None:
+        """Leave everything to the engines of a test."""
+        await self.store.release_lease(self.lease)
+        await self.store.leave(self.share)
 
     async def service(
         self,
@@ -104,14 +110,14 @@ class Story:
         service: UUID,
         name: str = "health",
         *,
-        url: str = "http://127.0.0.1/",
+        url: str | None = None,
         interval_seconds: int = 5,
         timeout_ms: int = 1_000,
         failure_threshold: int = 1,
         retry_interval_seconds: int = 1,
         created_before: timedelta = timedelta(0),
     ) -> int:
-        """Add an HTTP monitor and give its key."""
+        """Add an HTTP monitor, of a host of its own unless one is named, and give its key."""
         key: int = await self.admin.fetchval(
             """INSERT INTO statustui.monitors (org_id, service_id, name, type, config,
                 interval_seconds, timeout_ms, failure_threshold, retry_interval_seconds)
@@ -119,7 +125,7 @@ class Story:
             self.org_id,
             service,
             name,
-            json.dumps({"url": url}),
+            json.dumps({"url": url or f"http://{uuid4().hex[:12]}.test/"}),
             interval_seconds,
             timeout_ms,
             failure_threshold,
@@ -162,7 +168,7 @@ class Story:
     async def look(self, key: int, observation: Observation) -> None:
         """One look of one monitor, recorded."""
         decision = self.decide(await self.watched(key), observation)
-        await self.store.record_batch(self.lease, [decision], datetime.now(UTC))
+        await self.store.record_batch(self.share, [decision], datetime.now(UTC))
 
     async def incidents(self) -> list[Mapping[str, Any]]:
         """All incidents, oldest first."""
@@ -202,7 +208,7 @@ class Story:
 
 @asynccontextmanager
 async def engine_story(database: Database) -> AsyncIterator[Story]:
-    """An organization on the `team` plan, and an engine that holds the lease."""
+    """An organization on the `team` plan, and an engine that may decide."""
     admin = await database.connect()
     org_id = await admin.fetchval(
         """INSERT INTO statustui.organizations (slug, name, recovery_watch_seconds)

@@ -90,6 +90,7 @@ class World:
         self.environment |= {
             "STATUSTUI_DATA_DIR": str(folder / "data"),
             "STATUSTUI_WEB__PORT": str(self.port),
+            "STATUSTUI_METRICS__PORT": "0",
             "XDG_CONFIG_HOME": str(folder / "config"),
             "XDG_DATA_HOME": str(folder / "share"),
         }
@@ -161,6 +162,12 @@ class World:
 
         until(answers, seconds=60, what="the watch answers on /healthz")
         return child
+
+    @property
+    def metrics(self) -> str:
+        """The address of the newest watch's metrics, as its log says; empty without any."""
+        log = (self.folder / "serve.log").read_text()
+        return log.rpartition("metrics at ")[2].split()[0] if "metrics at " in log else ""
 
     def get(self, path: str, **headers: str) -> tuple[int, str]:
         """Ask the page for something."""

@@ -23,7 +23,8 @@ def check(
         typer.Argument(
             metavar="TARGET",
             help="https://host/path, tcp://host:port, tls://host:port, ping://host, "
-            "dns://resolver/name?type=MX, or the name of a monitor",
+            "tls://host:25?starttls=smtp, dns://resolver/name?type=MX, "
+            "postgresql://user@host/database, or a monitor's name",
         ),
     ],
     timeout: Annotated[
@@ -54,11 +55,12 @@ def check(
     settings = console.settings_of(context).settings
     conditions = tuple(condition or ())
     spec = looking.target_spec(target, timeout=timeout or "10s", conditions=conditions)
+    beats = None
     if spec is None:
-        stored = console.run(looking.monitor_spec(settings, target))
+        stored, beats = console.run(looking.stored_monitor(settings, target))
         spec = looking.changed(stored, timeout=timeout, conditions=conditions)
     now = datetime.now(UTC)
-    observation, result = console.run(looking.look_once(spec, at=now))
+    observation, result = console.run(looking.look_once(spec, settings, at=now, beats=beats))
     data = looking.look_as_data(spec, observation, result)
     lines = check_lines(spec, observation, result, now)
     console.emit(data, as_json=as_json, text="\n".join(lines))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import yaml
@@ -66,11 +66,11 @@ class Document:
         path: Where = problem.path
         if path in self.keys and "unknown key" in problem.message:
             line, column = self.keys[path]
-            return Problem(problem.message, path, line, column)
+            return replace(problem, line=line, column=column)
         while path and path not in self.lines:
             path = path[:-1]
         line, column = self.lines.get(path, (1, 1))
-        return Problem(problem.message, problem.path, line, column)
+        return replace(problem, line=line, column=column)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +148,10 @@ def _failed(name: str, problems: list[Problem]) -> ValidationFailed:
     return ValidationFailed(
         message,
         # The lines say where; a path beside them would be said twice.
-        problems=[Problem(line) for line in lines],
+        problems=[
+            Problem(line, excerpt=problem.excerpt)
+            for line, problem in zip(lines, ordered, strict=True)
+        ],
         advice="nothing was changed",
     )
 

@@ -129,12 +129,21 @@ def report(error: StatustuiError, *, as_json: bool) -> int:
         with contextlib.suppress(StatustuiError):
             report_json(error)
     lines = [f"statustui: {message}"]
-    if isinstance(error, ValidationFailed) and len(error.problems) > 1:
-        lines = [f"statustui: {len(error.problems)} problems"]
-        lines += [f"  {located(problem)}" for problem in error.problems]
+    problems = error.problems if isinstance(error, ValidationFailed) else ()
+    if len(problems) == 1:
+        lines += _excerpt(problems[0], "  ")
+    elif problems:
+        lines = [f"statustui: {len(problems)} problems"]
+        for problem in problems:
+            lines += [f"  {located(problem)}", *_excerpt(problem, "    ")]
     lines += [f"  {clean(line)}" for line in error.advice.splitlines()]
     write_error("\n".join(lines))
     return error.exit_code
+
+
+def _excerpt(problem: Problem, indent: str) -> list[str]:
+    """What is wrong, with a caret below the place; made harmless where it was made."""
+    return [f"{indent}{line}" for line in problem.excerpt.splitlines()]
 
 
 def write_error(text: str) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, date, datetime
 from typing import Annotated
 
 import typer
 
 from statustui.cli import console
+from statustui.domain.errors import ValidationFailed
+from statustui.domain.text import shorten
 
 app = typer.Typer(
     help="Where the database is, and its tables.", no_args_is_help=True, rich_markup_mode=None
@@ -71,3 +74,58 @@ def status(
     settings = console.settings_of(context).settings
     report = console.run(database.database_report(settings))
     console.emit(report.as_data(), as_json=as_json, text=report.as_text())
+
+
+@app.command("rollup")
+def rollup(
+    context: typer.Context,
+    rebuild: Annotated[
+        bool, typer.Option("--rebuild", help="rewrite what differs; without it, only compare")
+    ] = False,
+    first: Annotated[
+        str | None, typer.Option("--from", metavar="DAY", help="first UTC day, YYYY-MM-DD")
+    ] = None,
+    last: Annotated[
+        str | None, typer.Option("--to", metavar="DAY", help="last UTC day, today by default")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="only compare")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+) -> None:
+    """Compare hourly and daily figures with raw checks, and make them anew.
+
+    Days whose raw checks are no longer all there stay as they are. For owners; a watch may go on
+    meanwhile.
+    """
+    from statustui.runtime import figures
+
+    begin, end = _day("--from", first), _day("--to", last)
+    settings = console.settings_of(context).settings
+    report = console.run(
+        figures.rebuild_rollups(settings, begin, end, dry_run=dry_run or not rebuild)
+    )
+    console.emit(report.as_data(), as_json=as_json, text=report.as_text())
+
+
+@app.command("prune")
+def prune(
+    context: typer.Context,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="only say what would go")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+) -> None:
+    """Let go of raw checks and hourly figures that are too old, as a watch does every hour."""
+    from statustui.runtime import figures
+
+    settings = console.settings_of(context).settings
+    report = console.run(figures.prune(settings, dry_run=dry_run))
+    console.emit(report.as_data(), as_json=as_json, text=report.as_text())
+
+
+def _day(option: str, text: str | None) -> date | None:
+    if text is None:
+        return None
+    try:
+        return datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC).date()
+    except ValueError:
+        raise ValidationFailed(
+            f'{option}: "{shorten(text, 40)}" is no day', advice="write it as 2027-01-31"
+        ) from None

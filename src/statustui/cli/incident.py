@@ -229,9 +229,20 @@ def acknowledge(
     )
 
 
+@app.command("hold")
+def hold(
+    context: typer.Context,
+    code: Code,
+    release: Annotated[bool, typer.Option("--release", help="let the words go again")] = False,
+    as_json: Json = False,
+) -> None:
+    """Hold the draft of a guarded incident: nothing is posted until a person does."""
+    console.run(_hold(context, code, hold=not release, as_json=as_json))
+
+
 @app.command("publish")
 def publish(context: typer.Context, code: Code, as_json: Json = False) -> None:
-    """Publish an internal incident as it stands."""
+    """Publish an internal incident as it stands, with its draft if it has one."""
     console.run(_publish(context, code, as_json=as_json))
 
 
@@ -340,6 +351,9 @@ def _text(detail: IncidentDetail) -> str:
             f"resolved  {at(incident.resolved_at)}, "
             f"after {clock.span(incident.resolved_at - incident.started_at)}"
         )
+    if incident.draft is not None:
+        lines += [f"draft     {line}" for line in incident.draft.splitlines()]
+        lines.append(f"          {_draft(incident, now)}")
     if incident.lead:
         lines.append(f"lead      {incident.lead}")
     if incident.services:
@@ -453,6 +467,25 @@ async def _acknowledge(
         as_json=as_json,
         text=f"{detail.summary.code} is acknowledged until {until.astimezone(UTC):%H:%MZ}",
     )
+
+
+async def _hold(context: typer.Context, code: str, *, hold: bool, as_json: bool) -> None:
+    async with operator(context) as (store, organization):
+        await store.hold_incident(organization.id, code, hold=hold)
+        detail = await store.load_incident(organization.id, code)
+    console.emit(
+        incident_document(detail),
+        as_json=as_json,
+        text=f"{detail.summary.code}: {_draft(detail.summary, datetime.now(UTC))}",
+    )
+
+
+def _draft(incident: IncidentSummary, now: datetime) -> str:
+    """What becomes of the words that wait."""
+    if incident.held_by is not None:
+        return f"the draft is held by {incident.held_by}; nothing is posted until a person does"
+    due = incident.draft_due_at or now
+    return f"without a person the approved sentence is posted at {clock.moment(due, now, UTC)}Z"
 
 
 async def _publish(context: typer.Context, code: str, *, as_json: bool) -> None:

@@ -13,6 +13,7 @@ from statustui.cli.session import operator
 from statustui.domain.monitor import parse_monitor
 from statustui.domain.status import MonitorType
 from statustui.domain.text import parse_duration
+from statustui.presenters.evidence import evidence_document, evidence_text
 from statustui.presenters.operatorapi import monitor_document
 
 app = typer.Typer(
@@ -34,9 +35,23 @@ def list_monitors(context: typer.Context, as_json: Json = False) -> None:
 
 
 @app.command("show")
-def show(context: typer.Context, name: Name, as_json: Json = False) -> None:
+def show(
+    context: typer.Context,
+    name: Name,
+    evidence: Annotated[
+        bool,
+        typer.Option(
+            "--evidence",
+            help="what the first failure of the newest outage saw, and what had changed by then",
+        ),
+    ] = False,
+    as_json: Json = False,
+) -> None:
     """One monitor: what it does and what it saw last."""
-    console.run(_show(context, name, as_json=as_json))
+    if evidence:
+        console.run(_show_evidence(context, name, as_json=as_json))
+    else:
+        console.run(_show(context, name, as_json=as_json))
 
 
 @app.command("add")
@@ -189,6 +204,17 @@ async def _show(context: typer.Context, name: str, *, as_json: bool) -> None:
         if value not in (None, [], "", {})
     ]
     console.emit(data, as_json=as_json, text="\n".join(lines))
+
+
+async def _show_evidence(context: typer.Context, name: str, *, as_json: bool) -> None:
+    async with operator(context) as (store, organization):
+        monitor = await store.find_monitor(organization.id, name)
+        found = await store.load_monitor_evidence(organization.id, monitor.id)
+    console.emit(
+        [evidence_document(each) for each in found],
+        as_json=as_json,
+        text=evidence_text(found, datetime.now(UTC), UTC),
+    )
 
 
 async def _add(

@@ -17,6 +17,7 @@ from statustui.domain.text import nearest, shorten
 from statustui.presenters.clock import age
 from statustui.presenters.operatorapi import monitor_document, service_document
 from statustui.presenters.why import why
+from statustui.presenters.windows import WINDOWS, window_document, window_line
 
 app = typer.Typer(
     help="What the public knows: list, add, pin.", no_args_is_help=True, rich_markup_mode=None
@@ -34,7 +35,7 @@ def list_services(context: typer.Context, as_json: Json = False) -> None:
 
 @app.command("show")
 def show(context: typer.Context, name: Name, as_json: Json = False) -> None:
-    """One service with its monitors and what it depends on."""
+    """One service with its monitors, what it depends on, and its uptime and latencies."""
     console.run(_show(context, name, as_json=as_json))
 
 
@@ -145,7 +146,13 @@ async def _show(context: typer.Context, name: str, *, as_json: bool) -> None:
     async with operator(context) as (store, organization):
         service = await store.find_service(organization.id, name)
         now = await store.load_service_now(organization.id, service.id)
+        at = datetime.now(UTC)
+        windows = [
+            (name, await store.load_window(organization.id, at - length, at, [service.id]))
+            for name, length in WINDOWS
+        ]
     data = service_document(now.service)
+    data["windows"] = [window_document(name, found.get(service.id)) for name, found in windows]
     data["monitors"] = [monitor_document(look.monitor) for look in now.looks]
     lines = [
         (
@@ -166,6 +173,7 @@ async def _show(context: typer.Context, name: str, *, as_json: bool) -> None:
         + (f", {look.reason}" if look.reason else "")
         for look in now.looks
     ]
+    lines += [f"over      {window_line(name, found.get(service.id))}" for name, found in windows]
     console.emit(data, as_json=as_json, text="\n".join(lines))
 
 

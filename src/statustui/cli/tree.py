@@ -10,6 +10,7 @@ import typer
 from statustui import __version__
 from statustui.cli import (
     apply,
+    beat,
     check,
     console,
     dashboard,
@@ -17,6 +18,7 @@ from statustui.cli import (
     demo,
     doctor,
     incident,
+    maintenance,
     mark,
     monitor,
     serve,
@@ -42,11 +44,12 @@ def build() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(_root)
-    for module in (serve, demo, doctor, status, check, apply, mark):
+    for module in (serve, demo, doctor, status, check, apply, mark, beat):
         module.register(app)
     app.add_typer(service.app, name="service")
     app.add_typer(monitor.app, name="monitor")
     app.add_typer(incident.app, name="incident")
+    app.add_typer(maintenance.app, name="maintenance")
     database.register(app)
     return app
 

@@ -12,7 +12,7 @@ from statustui.demo import world
 from statustui.demo.history import MonitorPast
 from statustui.demo.past import INCIDENTS, MARKS, WINDOWS, YOU, PastIncident, PastMark, Words
 from statustui.demo.scene import Scene, identify, window_times
-from statustui.domain.incident import spoken_duration
+from statustui.domain.incident_words import spoken_duration
 from statustui.domain.status import IncidentStatus, MaintenanceStatus, ServiceStatus
 from statustui.store.history import (
     IncidentRecord,

@@ -12,11 +12,22 @@ from typing import assert_never
 from urllib.parse import urlsplit
 
 from statustui.domain.masking import MASK, mask_header, mask_url
+from statustui.domain.pem import holds_private_key
+from statustui.domain.probe_config import (
+    CommandConfig,
+    HeartbeatConfig,
+    PostgresConfig,
+    command_name,
+    mask_argv,
+    mask_dsn,
+    split_dsn,
+)
 from statustui.domain.status import MonitorType
 from statustui.domain.text import format_duration
 
 HTTP_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
-DNS_RECORD_TYPES = ("A", "AAAA", "CNAME", "MX", "TXT")
+HTTP_VERSIONS = ("1.1", "2", "auto")
+DNS_RECORD_TYPES = ("A", "AAAA", "CNAME", "MX", "NS", "TXT", "SOA", "SRV", "CAA", "PTR")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +55,16 @@ class HttpConfig:
         body: sent as UTF-8.
         expected_status: ranges of status codes, both ends included.
         expected_body, not_expected_body: text that the body must, must not contain.
+        body_regex: a regular expression that must match somewhere in the body.
         max_redirects: how many are followed before it is an error.
         max_body_bytes: how much of the body is read.
+        ca: the authorities to trust instead of the host's, as PEM or "file:/path".
+        client_cert, client_key: who we are when the server asks, as PEM or "file:/path"; the key
+            may stand in `client_cert` too.
+        http_version: "1.1", "2" (over TLS by ALPN, else by prior knowledge), or "auto": what the
+            server chooses over TLS, else 1.1.
+        ip_version: 4, 6, or None for both.
+        proxy: "http://user:password@host:port" or https, None for none.
     """
 
     url: str
@@ -60,6 +79,13 @@ class HttpConfig:
     max_redirects: int = 10
     verify_tls: bool = True
     max_body_bytes: int = 1_000_000
+    body_regex: str | None = None
+    ca: str | None = None
+    client_cert: str | None = None
+    client_key: str | None = None
+    http_version: str = "1.1"
+    ip_version: int | None = None
+    proxy: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +112,11 @@ class DnsConfig:
     """One DNS question.
 
     Attributes:
+        name: what is asked for; for PTR also an IP address, whose reverse name is then asked for.
         resolver: "10.0.0.1", "10.0.0.1:5353" or "[::1]:53"; None takes the system's.
         expected: answers as text; none means that any answer will do.
         expected_match: "subset": every expected answer is there; "set": exactly these.
+        dnssec: whether the resolver must say that it validated the answer's signatures.
     """
 
     name: str
@@ -96,6 +124,7 @@ class DnsConfig:
     resolver: str | None = None
     expected: tuple[str, ...] = ()
     expected_match: str = "subset"
+    dnssec: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +144,49 @@ class PingConfig:
     ip_version: int | None = None
 
 
-CheckConfig = HttpConfig | TcpConfig | DnsConfig | PingConfig
+STARTTLS_PORTS = {
+    "smtp": 587,
+    "imap": 143,
+    "pop3": 110,
+    "ftp": 21,
+    "ldap": 389,
+    "postgres": 5432,
+    "mysql": 3306,
+    "xmpp": 5222,
+    "sieve": 4190,
+}
+"""The protocols that can turn to TLS in the middle, each with the port it usually has."""
+
+
+@dataclass(frozen=True, slots=True)
+class TlsConfig:
+    """The certificate of a server: whether it is right, and for how long.
+
+    Attributes:
+        server_name: the name that the certificate must carry; None takes `host`.
+        starttls: the protocol that is spoken before TLS begins, None when TLS begins at once.
+        warn_days: with fewer days left the monitor is degraded; 0 never warns.
+        ca: the authorities to trust instead of the host's, as PEM or "file:/path".
+    """
+
+    host: str
+    port: int = 443
+    server_name: str | None = None
+    starttls: str | None = None
+    warn_days: int = 14
+    ca: str | None = None
+
+
+CheckConfig = (
+    HttpConfig
+    | TcpConfig
+    | DnsConfig
+    | PingConfig
+    | TlsConfig
+    | PostgresConfig
+    | HeartbeatConfig
+    | CommandConfig
+)
 
 
 def type_of(config: CheckConfig) -> MonitorType:
@@ -129,6 +200,14 @@ def type_of(config: CheckConfig) -> MonitorType:
             return MonitorType.DNS
         case PingConfig():
             return MonitorType.PING
+        case TlsConfig():
+            return MonitorType.TLS
+        case PostgresConfig():
+            return MonitorType.POSTGRES
+        case HeartbeatConfig():
+            return MonitorType.HEARTBEAT
+        case CommandConfig():
+            return MonitorType.COMMAND
         case _:
             assert_never(config)
 
@@ -146,6 +225,16 @@ def target_of(config: CheckConfig) -> str:
             return f"{config.record_type} {config.name}{at}"
         case PingConfig():
             return config.host
+        case TlsConfig():
+            talk = f"{config.starttls} " if config.starttls else ""
+            return talk + _with_port(config.host, config.port)
+        case PostgresConfig():
+            return mask_dsn(config.dsn)
+        case HeartbeatConfig():
+            every, grace = _spell(config.every_seconds), _spell(config.grace_seconds)
+            return f"a beat every {every}, {grace} grace"
+        case CommandConfig():
+            return " ".join([command_name(config.argv), *mask_argv(config.argv)[1:]])
         case _:
             assert_never(config)
 
@@ -155,10 +244,17 @@ def host_of(config: CheckConfig) -> str:
     match config:
         case HttpConfig():
             return urlsplit(config.url).netloc.rpartition("@")[2].lower()
-        case TcpConfig() | PingConfig():
+        case TcpConfig() | PingConfig() | TlsConfig():
             return config.host.lower()
         case DnsConfig():
             return config.resolver or "the system's resolver"
+        case PostgresConfig():
+            parts = split_dsn(config.dsn)
+            return parts if isinstance(parts, str) else parts.host.lower()
+        case HeartbeatConfig():
+            return "the table of beats"
+        case CommandConfig():
+            return "this host's processes"
         case _:
             assert_never(config)
 
@@ -186,6 +282,13 @@ def config_to_mapping(config: CheckConfig) -> dict[str, object]:
                 "max_redirects": config.max_redirects,
                 "verify_tls": config.verify_tls,
                 "max_body_bytes": config.max_body_bytes,
+                "body_regex": config.body_regex,
+                "ca": config.ca,
+                "client_cert": config.client_cert,
+                "client_key": config.client_key,
+                "http_version": config.http_version,
+                "ip_version": config.ip_version,
+                "proxy": config.proxy,
             }
         case TcpConfig():
             return {
@@ -204,6 +307,7 @@ def config_to_mapping(config: CheckConfig) -> dict[str, object]:
                 "resolver": config.resolver,
                 "expected": list(config.expected),
                 "expected_match": config.expected_match,
+                "dnssec": config.dnssec,
             }
         case PingConfig():
             return {
@@ -213,6 +317,29 @@ def config_to_mapping(config: CheckConfig) -> dict[str, object]:
                 "max_loss_percent": config.max_loss_percent,
                 "ip_version": config.ip_version,
             }
+        case TlsConfig():
+            return {
+                "host": config.host,
+                "port": config.port,
+                "server_name": config.server_name,
+                "starttls": config.starttls,
+                "warn_days": config.warn_days,
+                "ca": config.ca,
+            }
+        case PostgresConfig():
+            return {
+                "dsn": config.dsn,
+                "query": config.query,
+                "expected": config.expected,
+                "expected_rows": config.expected_rows,
+            }
+        case HeartbeatConfig():
+            return {
+                "every": _spell(config.every_seconds),
+                "grace": _spell(config.grace_seconds),
+            }
+        case CommandConfig():
+            return {"argv": list(config.argv)}
         case _:
             assert_never(config)
 
@@ -241,6 +368,13 @@ def masked(config: CheckConfig) -> dict[str, object]:
             mapping["url"] = mask_url(config.url)
             mapping["headers"] = {name: mask_header(name, value) for name, value in config.headers}
             mapping["body"] = _mask_text(config.body)
+            mapping["proxy"] = None if config.proxy is None else mask_url(config.proxy)
+            for key, pem in (
+                ("client_cert", config.client_cert),
+                ("client_key", config.client_key),
+            ):
+                if holds_private_key(pem):
+                    mapping[key] = MASK
             match config.auth:
                 case None:
                     pass
@@ -256,11 +390,19 @@ def masked(config: CheckConfig) -> dict[str, object]:
                     assert_never(config.auth)
         case TcpConfig():
             mapping["send"] = _mask_text(config.send)
-        case DnsConfig() | PingConfig():
+        case PostgresConfig():
+            mapping["dsn"] = mask_dsn(config.dsn)
+        case CommandConfig():
+            mapping["argv"] = mask_argv(config.argv)
+        case DnsConfig() | PingConfig() | TlsConfig() | HeartbeatConfig():
             pass
         case _:
             assert_never(config)
     return mapping
+
+
+def _spell(seconds: int) -> str:
+    return format_duration(timedelta(seconds=seconds))
 
 
 def _mask_text(text: str | None) -> str | None:

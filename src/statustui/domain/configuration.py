@@ -13,12 +13,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
+from zoneinfo import ZoneInfo, available_timezones
 
-from statustui.domain.errors import Problem, ValidationFailed
+from statustui.domain.errors import Problem
 from statustui.domain.fields import FieldReader, Path, require_valid, shown
-from statustui.domain.maintenance import read_rule
+from statustui.domain.maintenance_config import MaintenanceConfig, read_maintenance, zone_of
 from statustui.domain.monitor import MonitorSpec, read_monitor
 from statustui.domain.status import AutomaticIncidents, Visibility
 from statustui.domain.text import nearest, slugify
@@ -30,7 +29,6 @@ _DAY = 86_400
 _SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _COLOR = re.compile(r"#[0-9A-Fa-f]{6}")
 _DOMAIN = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+")
-_START = re.compile(r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2})?(Z|[+-]\d{2}:\d{2})?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +43,7 @@ class OrganizationConfig:
     recovery_watch_seconds: int = 120
     logo_url: str | None = None
     public_base_url: str | None = None
+    guarded_sentence: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,25 +87,6 @@ class ServiceConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class MaintenanceConfig:
-    """An entry of `maintenance`.
-
-    Attributes:
-        starts_at: of the first occurrence, UTC; the file writes it in the organization's zone.
-        recurrence: a rule of RFC 5545 in that zone, None for a window that happens once.
-    """
-
-    title: str
-    starts_at: datetime
-    duration_seconds: int
-    description: str | None = None
-    recurrence: str | None = None
-    services: tuple[str, ...] = ()
-    auto_update: bool = True
-    is_public: bool = True
-
-
-@dataclass(frozen=True, slots=True)
 class Configuration:
     """A whole file; a section that is None is not in it."""
 
@@ -147,6 +127,7 @@ _ORGANIZATION_KEYS = (
     "timezone",
     "brand_color",
     "automatic_incidents",
+    "guarded_sentence",
     "recovery_watch",
     "logo_url",
     "public_base_url",
@@ -170,16 +151,6 @@ _SERVICE_KEYS = (
     "automatic_incidents",
     "depends_on",
     "monitors",
-)
-_MAINTENANCE_KEYS = (
-    "title",
-    "description",
-    "starts",
-    "duration",
-    "recurrence",
-    "services",
-    "auto_update",
-    "public",
 )
 _MODES = tuple(str(mode) for mode in AutomaticIncidents)
 
@@ -232,6 +203,7 @@ def _read_organization(value: object, problems: list[Problem]) -> OrganizationCo
         timezone=timezone,
         brand_color=color.upper(),
         automatic_incidents=_mode(reader) or AutomaticIncidents.PUBLIC,
+        guarded_sentence=reader.text("guarded_sentence", None, longest=5_000, multiline=True),
         recovery_watch_seconds=reader.duration_seconds("recovery_watch", 120, least=0, most=_DAY),
         logo_url=_address(reader, "logo_url", ("https://",)),
         public_base_url=_address(reader, "public_base_url", ("https://", "http://")),
@@ -240,17 +212,7 @@ def _read_organization(value: object, problems: list[Problem]) -> OrganizationCo
 
 def _mode(reader: FieldReader) -> AutomaticIncidents | None:
     word = reader.choice("automatic_incidents", None, of=_MODES)
-    if word == AutomaticIncidents.GUARDED:
-        reader.wrong("automatic_incidents", '"guarded" comes later; use "internal" or "public"')
     return AutomaticIncidents(word) if word else None
-
-
-def zone_of(name: str) -> ZoneInfo | None:
-    """The time zone of an IANA name, None when there is none."""
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        return None
 
 
 def _slug(reader: FieldReader, default: str) -> str:
@@ -400,59 +362,13 @@ def _read_maintenance(top: FieldReader, zone: ZoneInfo) -> tuple[MaintenanceConf
     windows = []
     for index, entry in enumerate(entries):
         path = ("maintenance", index)
-        reader = FieldReader(entry, top.problems, path=path, known=_MAINTENANCE_KEYS)
-        required = isinstance(entry, Mapping)
-        if required and not reader.has("duration"):
-            reader.missing("duration")
-        windows.append(
-            MaintenanceConfig(
-                title=reader.text("title", "", longest=500, required=required),
-                description=reader.text("description", None, longest=5_000, multiline=True),
-                starts_at=_read_start(reader, zone, required=required),
-                duration_seconds=reader.duration_seconds(
-                    "duration", 3_600, least=60, most=31 * _DAY
-                ),
-                recurrence=_read_rule(reader),
-                services=tuple(
-                    dict.fromkeys(reader.texts("services", longest=255, most=_ENTRIES_MOST))
-                ),
-                auto_update=reader.flag("auto_update", True),
-                is_public=reader.flag("public", True),
-            )
-        )
+        windows.append(read_maintenance(entry, top.problems, path, zone))
     names: list[tuple[str, Path]] = [
         (f"{window.title} at {window.starts_at:%F %H:%M}Z", ("maintenance", index))
         for index, window in enumerate(windows)
     ]
     _no_doubles(names, "maintenance", top.problems)
     return tuple(windows)
-
-
-def _read_start(reader: FieldReader, zone: ZoneInfo, *, required: bool) -> datetime:
-    """A start in the organization's zone, or with an offset of its own, as UTC."""
-    unknown = datetime(2000, 1, 1, tzinfo=UTC)
-    text = reader.text("starts", None, longest=40, required=required)
-    if text is None:
-        return unknown
-    try:
-        if not _START.fullmatch(text):
-            raise ValueError(text)
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        reader.wrong("starts", f'{shown(text)} is not a time like "2027-01-03T02:00"')
-        return unknown
-    return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(UTC)
-
-
-def _read_rule(reader: FieldReader) -> str | None:
-    text = reader.text("recurrence", None, longest=1_000)
-    if text is None:
-        return None
-    try:
-        return read_rule(text)
-    except ValidationFailed as failure:
-        reader.wrong("recurrence", failure.message)
-        return None
 
 
 def _check_circles(services: Sequence[ServiceConfig], problems: list[Problem]) -> None:

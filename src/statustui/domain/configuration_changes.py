@@ -11,11 +11,9 @@ from zoneinfo import ZoneInfo
 from statustui.domain.configuration import (
     Configuration,
     ConfigurationChange,
-    MaintenanceConfig,
     MonitorConfig,
     PageConfig,
     ServiceConfig,
-    zone_of,
 )
 from statustui.domain.configuration_writing import (
     maintenance_to_mapping,
@@ -27,6 +25,7 @@ from statustui.domain.configuration_writing import (
 from statustui.domain.errors import Problem
 from statustui.domain.fields import Path, require_valid, shown
 from statustui.domain.maintenance import expand
+from statustui.domain.maintenance_config import MaintenanceConfig, zone_of
 from statustui.domain.monitor import config_to_mapping, monitor_to_mapping
 from statustui.domain.text import nearest, shorten
 
@@ -349,7 +348,17 @@ def _is_same(stored: MaintenanceConfig, wanted: MaintenanceConfig, zone: ZoneInf
 def _next(window: MaintenanceConfig, zone: ZoneInfo, at: datetime) -> MaintenanceConfig | None:
     """The window with its first occurrence that is not over, None when all are."""
     ends_at = window.starts_at + timedelta(seconds=window.duration_seconds)
-    found = next(expand(window.starts_at, ends_at, window.recurrence, zone, after=at), None)
+    found = next(
+        expand(
+            window.starts_at,
+            ends_at,
+            window.recurrence,
+            zone,
+            after=at,
+            exceptions=window.exceptions,
+        ),
+        None,
+    )
     return None if found is None else replace(window, starts_at=found.starts_at)
 
 

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import timedelta, tzinfo
+from datetime import datetime, timedelta, tzinfo
 
 from statustui.domain.configuration import (
     Configuration,
-    MaintenanceConfig,
     OrganizationConfig,
     PageConfig,
     ServiceConfig,
-    zone_of,
 )
+from statustui.domain.maintenance_config import MaintenanceConfig, zone_of
 from statustui.domain.monitor import MonitorSpec, masked, monitor_to_mapping
 from statustui.domain.text import format_duration
 
@@ -80,6 +79,7 @@ def organization_to_mapping(organization: OrganizationConfig) -> dict[str, objec
         "timezone": organization.timezone,
         "brand_color": organization.brand_color,
         "automatic_incidents": str(organization.automatic_incidents),
+        "guarded_sentence": organization.guarded_sentence,
         "recovery_watch": _seconds(organization.recovery_watch_seconds),
         "logo_url": organization.logo_url,
         "public_base_url": organization.public_base_url,
@@ -122,23 +122,29 @@ def masked_monitor(spec: MonitorSpec) -> dict[str, object]:
 
 def maintenance_to_mapping(window: MaintenanceConfig, zone: tzinfo | None) -> dict[str, object]:
     """An entry of `maintenance`, every key; its start in that zone, UTC (with Z) without one."""
-    local = window.starts_at.astimezone(zone) if zone else window.starts_at
-    starts = local.strftime("%Y-%m-%dT%H:%M:%S").removesuffix(":00")
-    if zone is None:
-        starts += "Z"
-    elif local.fold or local.replace(fold=1).utcoffset() != local.utcoffset():
-        # The hour that comes twice a year needs its offset to be told apart.
-        starts = local.isoformat(timespec="minutes")
     return {
         "title": window.title,
         "description": window.description,
-        "starts": starts,
+        "starts": local_time(window.starts_at, zone),
         "duration": _seconds(window.duration_seconds),
         "recurrence": window.recurrence,
+        "exceptions": [local_time(each, zone) for each in window.exceptions],
         "services": list(window.services),
         "auto_update": window.auto_update,
         "public": window.is_public,
     }
+
+
+def local_time(moment: datetime, zone: tzinfo | None) -> str:
+    """A time as the file writes it: in that zone, UTC (with Z) without one."""
+    local = moment.astimezone(zone) if zone else moment
+    text = local.strftime("%Y-%m-%dT%H:%M:%S").removesuffix(":00")
+    if zone is None:
+        return text + "Z"
+    if local.fold or local.replace(fold=1).utcoffset() != local.utcoffset():
+        # The hour that comes twice a year needs its offset to be told apart.
+        return local.isoformat(timespec="minutes")
+    return text
 
 
 def _seconds(count: int) -> str:

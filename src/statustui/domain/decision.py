@@ -7,12 +7,13 @@ give the same decision, whatever runs around it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
 from statustui.domain import recent
-from statustui.domain.evidence import body_text, describe
+from statustui.domain.evidence import body_text, describe, describe_headers, keepable_headers
+from statustui.domain.masking import mask_text
 from statustui.domain.monitor import MonitorSpec
 from statustui.domain.observation import Observation, Phases
 from statustui.domain.scheduling import Due, Timetable
@@ -36,6 +37,7 @@ class WatchedMonitor:
         timetable: its slots; None while it has none, because it is paused without an end.
         is_paused: whether it rested when this was read; paused_until: until when, None for no end.
         run_requested_at: when somebody last asked to look now.
+        tenure: the generation of the region's members at which the engine gained the monitor.
     """
 
     key: int
@@ -48,6 +50,7 @@ class WatchedMonitor:
     is_paused: bool = False
     paused_until: datetime | None = None
     run_requested_at: datetime | None = None
+    tenure: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,8 @@ class Memory:
         recent, recent_until: the strip of the last hour.
         last_look: detail of the last look; last_good: of the last one that was wholly good, not
             degraded.
+        good_headers: what headers that last good one had; in memory only, because writing them
+            with every look would double what is written. Empty after a restart.
     """
 
     verdict: VerdictState = field(default_factory=VerdictState)
@@ -73,6 +78,7 @@ class Memory:
     recent_until: datetime | None = None
     last_look: Mapping[str, object] = field(default_factory=dict)
     last_good: Mapping[str, object] = field(default_factory=dict)
+    good_headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,8 +150,8 @@ def decide(
         recent.encode(result.status, observation.duration_ms, in_maintenance),
     )
     detail = describe(observation, in_full=False)
-    after = replace(
-        memory,
+    is_good = result.status is CheckStatus.SUCCESS
+    after = Memory(
         verdict=verdict,
         last_checked_at=at,
         last_slot_at=_slot_after(memory, due, result.status),
@@ -162,7 +168,8 @@ def decide(
         recent_until=strip_until,
         last_look=detail,
         # A slow look is no measure of what is normal, however long it has been like that.
-        last_good=detail if result.status is CheckStatus.SUCCESS else memory.last_good,
+        last_good=detail if is_good else memory.last_good,
+        good_headers=keepable_headers(observation.headers) if is_good else memory.good_headers,
     )
     check = CheckRow(
         checked_at=at,
@@ -194,13 +201,16 @@ def _evidence(
     memory: Memory, observation: Observation, result: CheckResult
 ) -> tuple[EvidenceRow, ...]:
     detail = describe(observation, in_full=True)
-    detail["reason"] = result.reason
+    detail["reason"] = mask_text(result.reason)
     if result.error_kind is not None:
         detail["error_kind"] = str(result.error_kind)
     if result.failed_conditions:
-        detail["failed_conditions"] = list(result.failed_conditions)
+        detail["failed_conditions"] = [mask_text(each) for each in result.failed_conditions]
     rows = [EvidenceRow(observation.started_at, False, detail, body_text(observation))]
     good_at = memory.verdict.last_good_at
     if memory.last_good and good_at is not None:
-        rows.append(EvidenceRow(good_at, True, memory.last_good, ""))
+        good = dict(memory.last_good)
+        if memory.good_headers:
+            good["headers"] = describe_headers(memory.good_headers)
+        rows.append(EvidenceRow(good_at, True, good, ""))
     return tuple(rows)

@@ -45,12 +45,15 @@ class Problem:
         path: where it is, as keys and indexes from the outside in.
         line: line in the file, from 1; None when it did not come from a file.
         column: column in that line, from 1; None when unknown.
+        excerpt: what is wrong with a caret below the place, two harmless lines; empty where a
+            line and a column of a file say enough.
     """
 
     message: str
     path: tuple[str | int, ...] = ()
     line: int | None = None
     column: int | None = None
+    excerpt: str = ""
 
 
 class ValidationFailed(StatustuiError):

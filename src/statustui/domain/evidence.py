@@ -2,11 +2,18 @@
 
 The detail is stored as JSON with the keys below, so that a reader of another version still finds
 what it knows. Bodies stand apart, cut to their first four kilobytes and cleaned: what a broken
-service sends at three in the morning is read in a terminal.
+service sends at three in the morning is read in a terminal. Secrets that can be told by their
+names are masked. Values are cut to 500 characters, lists to 50, bodies to 16,000 bytes after
+cleaning; a good look keeps at most 8,000 characters of headers. `body_bytes` is how long the body
+was as far as it was read.
 
     at, duration_ms, phases {resolve_ms, connect_ms, tls_ms, first_byte_ms, transfer_ms}, address,
-    status_code, headers {name: value}, certificate {subject, issuer, serial, not_after, names},
-    dns_rcode, answers [], loss_percent, redirects [], repeat_command
+    addresses [], status_code, http_version, headers {name: value},
+    certificate {subject, issuer, serial, not_after, names, chain},
+    dns_rcode, dnssec, answers [], loss_percent,
+    round_trips {sent, received, min_ms, avg_ms, max_ms, jitter_ms},
+    redirects [{url, status_code, duration_ms}], rows, exit_code, output,
+    perfdata [{label, value, unit, warn, crit, min, max}], repeat_command
 """
 
 from __future__ import annotations
@@ -14,16 +21,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
+from statustui.domain.masking import mask_text
 from statustui.domain.monitor import mask_header
-from statustui.domain.observation import Certificate, Observation, Phases
+from statustui.domain.observation import Certificate, Observation, Phases, RoundTrips
+from statustui.domain.perfdata import PerfDatum
 from statustui.domain.text import clean, shorten
 
 BODY_BYTES = 4_096
+"""How much of a body is kept."""
+
+_STORED_BODY_BYTES = 16_000
+_MOST_GOOD_HEADER_CHARACTERS = 8_000
 
 _PHASES = ("resolve_ms", "connect_ms", "tls_ms", "first_byte_ms", "transfer_ms")
 _MOST_HEADERS = 50
 _MOST_ANSWERS = 50
+_MOST_FIGURES = 20
 _LONGEST_VALUE = 500
+_LONGEST_OUTPUT = 1_000
 
 
 def describe(observation: Observation, *, in_full: bool) -> dict[str, object]:
@@ -43,10 +58,26 @@ def describe(observation: Observation, *, in_full: bool) -> dict[str, object]:
         },
         "address": _short(observation.address),
         "status_code": observation.status_code,
+        "body_bytes": len(observation.body) or None,
         "dns_rcode": observation.dns_rcode,
+        "dnssec": observation.dnssec,
         "answers": [_short(answer) for answer in observation.answers[:_MOST_ANSWERS]],
         "loss_percent": observation.loss_percent,
-        "redirects": [_short(address) for address in observation.redirects[:_MOST_ANSWERS]],
+        "addresses": [_short(address) for address in observation.addresses[:_MOST_ANSWERS]],
+        "http_version": observation.http_version,
+        "round_trips": _round_trips(observation.round_trips),
+        "redirects": [
+            {
+                "url": _short(hop.url),
+                "status_code": hop.status_code,
+                "duration_ms": round(hop.duration_ms, 3),
+            }
+            for hop in observation.redirects[:_MOST_ANSWERS]
+        ],
+        "rows": observation.rows,
+        "exit_code": observation.exit_code,
+        "output": shorten(clean(observation.output, multiline=True), _LONGEST_OUTPUT),
+        "perfdata": [_figure(datum) for datum in observation.perfdata[:_MOST_FIGURES]],
         "repeat_command": shorten(clean(observation.repeat_command), 2_000),
     }
     if observation.certificate is not None:
@@ -57,20 +88,49 @@ def describe(observation: Observation, *, in_full: bool) -> dict[str, object]:
             "serial": _short(certificate.serial),
             "not_after": certificate.not_after.isoformat(),
             "names": [_short(name) for name in certificate.names[:_MOST_ANSWERS]],
+            "chain": [_short(subject) for subject in certificate.chain[:_MOST_ANSWERS]],
         }
     if in_full:
-        headers = list(observation.headers.items())[:_MOST_HEADERS]
-        detail["headers"] = {_short(name): _short(mask_header(name, v)) for name, v in headers}
+        detail["headers"] = describe_headers(observation.headers)
+    output = detail.get("output")
+    if isinstance(output, str) and output:
+        # What a plugin prints, it may have been given as a secret.
+        detail["output"] = mask_text(output)
     return {key: value for key, value in detail.items() if value not in (None, "", [], {})}
+
+
+def _round_trips(seen: RoundTrips | None) -> dict[str, object]:
+    if seen is None:
+        return {}
+    return {
+        name: round(value, 3) if isinstance(value, float) else value
+        for name in ("sent", "received", "min_ms", "avg_ms", "max_ms", "jitter_ms")
+        if (value := getattr(seen, name)) is not None
+    }
 
 
 def body_text(observation: Observation) -> str:
     """The beginning of the body as text that is safe to show; empty when there was none."""
-    return clean(observation.body[:BODY_BYTES].decode("utf-8", "replace"), multiline=True)
+    text = clean(observation.body[:BODY_BYTES].decode("utf-8", "replace"), multiline=True)
+    # Cleaning and masking may lengthen a text; the table takes no more.
+    return mask_text(text).encode()[:_STORED_BODY_BYTES].decode("utf-8", "ignore")
 
 
 def _short(text: str) -> str:
     return shorten(clean(text), _LONGEST_VALUE)
+
+
+def _figure(datum: PerfDatum) -> dict[str, object]:
+    figure: dict[str, object] = {
+        "label": datum.label,
+        "value": datum.value,
+        "unit": datum.unit,
+        "warn": datum.warn,
+        "crit": datum.crit,
+        "min": datum.least,
+        "max": datum.most,
+    }
+    return {key: value for key, value in figure.items() if value not in (None, "")}
 
 
 def phases_of(detail: Mapping[str, object] | None) -> Phases:
@@ -88,13 +148,14 @@ def certificate_of(detail: Mapping[str, object] | None) -> Certificate | None:
     not_after = time_of(found, "not_after")
     if not_after is None:
         return None
-    names = found.get("names")
+    names, chain = found.get("names"), found.get("chain")
     return Certificate(
         subject=str(found.get("subject", "")),
         issuer=str(found.get("issuer", "")),
         serial=str(found.get("serial", "")),
         not_after=not_after,
         names=tuple(map(str, names)) if isinstance(names, list) else (),
+        chain=tuple(map(str, chain)) if isinstance(chain, list) else (),
     )
 
 
@@ -114,3 +175,19 @@ def _number(value: object) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return float(value)
+
+
+def describe_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """Headers as they are kept: the first fifty, masked by their names."""
+    first = list(headers.items())[:_MOST_HEADERS]
+    return {_short(name): _short(mask_header(name, value)) for name, value in first}
+
+
+def keepable_headers(headers: Mapping[str, str]) -> Mapping[str, str]:
+    """The headers of a good look as they wait in memory for a bad one; none when they are huge.
+
+    Every good look comes by here: nothing is copied.
+    """
+    if sum(map(len, headers.values())) > _MOST_GOOD_HEADER_CHARACTERS:
+        return {}
+    return headers

@@ -1,13 +1,4 @@
-"""How incidents move, and when the engine opens, moves and resolves them by itself.
-
-The stages go investigating → identified → monitoring → resolved. Among the three open stages a
-person may skip and go back; `resolved` is final, a recurrence is a new incident:
-
-    from            to
-    investigating   identified, monitoring, resolved
-    identified      investigating, monitoring, resolved
-    monitoring      investigating, identified, resolved
-    resolved        nothing
+"""When the engine opens, groups, moves and resolves incidents by itself.
 
 Automatic incidents are not driven by events but by comparing what is with what should be:
 `reconcile` looks at an organization's services and its open automatic incidents and says what is
@@ -18,232 +9,66 @@ down need no rules of their own. The rules:
 - A service whose monitors say that it is out, in full or in part, gets an incident, unless one is
   open for it, its mode is `off`, it is inside a maintenance window, it is pinned to a status that
   is no outage, or an incident of it was closed by somebody who knew of this outage.
-- When something it depends on is out and has an open incident, it joins that incident. The cause
-  goes into the internal title; the public title names the visible services alone, what is out in
-  part apart from what is out in full.
+- When something it depends on is out, has an open incident and explains it (`explaining` says what
+  that means: onset and error fit), it joins that incident, as a service affected.
+- When something it depends on has begun to fail and is not confirmed yet, it waits for that, as
+  long as the confirmation may take. So it does not matter which of the two is confirmed first.
+- When the cause is confirmed after all that needs it, because nobody had looked at it, it joins
+  their incident as the cause instead of opening another.
+- When something else that is out fails of the same thing (one host, address, resolver, certificate,
+  or a dependency that nobody has seen well since), it joins the incident of that.
+- Who is attached to a cause and still out two looks after the cause recovered leaves the incident
+  and gets one of its own, unless a person asked a status of it there.
+- The cause goes into the internal title; the public title names the visible services alone, what
+  is out in part apart from what is out in full.
 - When nothing in the incident is out any more and all of it is looked at, the incident goes to
   `monitoring`; it resolves when that has lasted for the watching time. What is out again before
   that takes it back to `investigating`.
+- While something in it is flapping, an incident stays open, is under investigation, and says so in
+  its timeline and its internal title. Flapping opens none, as degraded opens none.
 - When nothing in the incident is checked any more, because its monitors or services were removed,
   it resolves and says so. A pause is no removal.
 - Once a person has posted or edited, the resolving is theirs.
+
+Whoever joins an incident is told to nobody: the incident was.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from itertools import islice
 from uuid import UUID
 
-from statustui.domain.service_status import is_broken
-from statustui.domain.status import (
-    AutomaticIncidents,
-    ErrorKind,
-    Impact,
-    IncidentStatus,
-    ServiceStatus,
+from statustui.domain.explaining import (
+    explains,
+    fail_together,
+    follows_from_dependency,
+    is_in_doubt,
+    may_be_explained_soon,
+    needs_of,
 )
-from statustui.domain.text import shorten
+from statustui.domain.incident_facts import (
+    Action,
+    FlagFlapping,
+    IncidentFacts,
+    LeaveIncident,
+    MoveIncident,
+    OpenIncident,
+    ServiceFacts,
+    Situation,
+)
+from statustui.domain.incident_words import (
+    internal_title,
+    names_of,
+    public_title,
+    spoken_duration,
+)
+from statustui.domain.stages import impact_of
+from statustui.domain.status import AutomaticIncidents, IncidentStatus, ServiceStatus
 
-_OPEN = (IncidentStatus.INVESTIGATING, IncidentStatus.IDENTIFIED, IncidentStatus.MONITORING)
-TRANSITIONS: Mapping[IncidentStatus, tuple[IncidentStatus, ...]] = {
-    IncidentStatus.INVESTIGATING: (
-        IncidentStatus.IDENTIFIED,
-        IncidentStatus.MONITORING,
-        IncidentStatus.RESOLVED,
-    ),
-    IncidentStatus.IDENTIFIED: (
-        IncidentStatus.INVESTIGATING,
-        IncidentStatus.MONITORING,
-        IncidentStatus.RESOLVED,
-    ),
-    IncidentStatus.MONITORING: (
-        IncidentStatus.INVESTIGATING,
-        IncidentStatus.IDENTIFIED,
-        IncidentStatus.RESOLVED,
-    ),
-    IncidentStatus.RESOLVED: (),
-}
-
-_WORSE: Mapping[ServiceStatus, tuple[ServiceStatus, ...]] = {
-    ServiceStatus.OPERATIONAL: (
-        ServiceStatus.DEGRADED_PERFORMANCE,
-        ServiceStatus.PARTIAL_OUTAGE,
-        ServiceStatus.MAJOR_OUTAGE,
-    ),
-    # Inside a window a person's incident may say that it is worse than announced.
-    ServiceStatus.UNDER_MAINTENANCE: (
-        ServiceStatus.DEGRADED_PERFORMANCE,
-        ServiceStatus.PARTIAL_OUTAGE,
-        ServiceStatus.MAJOR_OUTAGE,
-    ),
-    ServiceStatus.DEGRADED_PERFORMANCE: (
-        ServiceStatus.PARTIAL_OUTAGE,
-        ServiceStatus.MAJOR_OUTAGE,
-    ),
-    ServiceStatus.PARTIAL_OUTAGE: (ServiceStatus.MAJOR_OUTAGE,),
-    ServiceStatus.MAJOR_OUTAGE: (),
-}
-
-_LONGEST_TITLE = 500
-_NAMED = 3
-
-
-def may_move(current: IncidentStatus, wanted: IncidentStatus) -> bool:
-    """Whether a post may carry this status: a change that is allowed, or the stage as it is."""
-    return wanted in TRANSITIONS[current] or (current is wanted and current in _OPEN)
-
-
-def may_worsen(current: ServiceStatus, wanted: ServiceStatus) -> bool:
-    """Whether an incident may move a service from one status to another: only for the worse."""
-    return wanted in _WORSE[current]
-
-
-def worsened_statuses(current: ServiceStatus) -> tuple[ServiceStatus, ...]:
-    """The statuses that an incident may give a service, mildest first."""
-    return _WORSE[current]
-
-
-def impact_of(status: ServiceStatus) -> Impact:
-    """How much an automatic incident hurts, from what it did to its service."""
-    match status:
-        case ServiceStatus.MAJOR_OUTAGE:
-            return Impact.CRITICAL
-        case ServiceStatus.PARTIAL_OUTAGE:
-            return Impact.MAJOR
-        case ServiceStatus.DEGRADED_PERFORMANCE:
-            return Impact.MINOR
-        case ServiceStatus.UNDER_MAINTENANCE | ServiceStatus.OPERATIONAL:
-            return Impact.NONE
-
-
-def status_of(impact: Impact) -> ServiceStatus | None:
-    """The status that an incident of this impact gives a service by default; None: unchanged."""
-    match impact:
-        case Impact.CRITICAL:
-            return ServiceStatus.MAJOR_OUTAGE
-        case Impact.MAJOR:
-            return ServiceStatus.PARTIAL_OUTAGE
-        case Impact.MINOR:
-            return ServiceStatus.DEGRADED_PERFORMANCE
-        case Impact.NONE:
-            return None
-
-
-# -- automatic incidents ---------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class ServiceFacts:
-    """What reconciling needs to know of one service.
-
-    Attributes:
-        mode: what its automatic incidents do; the organization's where it has none of its own.
-        say: what its monitors say, None when nothing was ever said.
-        say_since: since which look; said_at: when that was recorded.
-        watched: whether at least one of its monitors looks and knows.
-        checked: whether it has a monitor at all, be it paused.
-        failing: whether a monitor's last look failed, confirmed or not.
-        pinned: the manual status; in_window: whether a window with auto-update runs.
-        depends_on: what it needs directly.
-        error_kind, reason: of its worst monitor.
-        closed_at: when an incident that it was part of was last closed by a person.
-        is_covered: whether any incident, also a person's, is open for it.
-        place: in the list of services; those of the same place go by their names.
-    """
-
-    id: UUID
-    name: str
-    is_visible: bool
-    mode: AutomaticIncidents
-    say: ServiceStatus | None = None
-    say_since: datetime | None = None
-    said_at: datetime | None = None
-    watched: bool = True
-    checked: bool = True
-    failing: bool = False
-    pinned: ServiceStatus | None = None
-    in_window: bool = False
-    depends_on: tuple[UUID, ...] = ()
-    error_kind: ErrorKind | None = None
-    reason: str = ""
-    closed_at: datetime | None = None
-    is_covered: bool = False
-    place: int = 0
-
-    @property
-    def is_out(self) -> bool:
-        """Whether its monitors say that it is out, in full or in part."""
-        return self.say is not None and is_broken(self.say)
-
-
-@dataclass(frozen=True, slots=True)
-class IncidentFacts:
-    """What reconciling needs to know of one open automatic incident.
-
-    Attributes:
-        touched: whether a person posted or edited.
-        monitoring_at: when it last went to `monitoring`.
-        services: what it concerns.
-    """
-
-    id: UUID
-    status: IncidentStatus
-    touched: bool
-    started_at: datetime
-    monitoring_at: datetime | None
-    services: tuple[UUID, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Situation:
-    """Services of one organization and their open automatic incidents.
-
-    It need not be all of them: a service comes with what it depends on, down to the end, and with
-    whatever shares an open automatic incident with any of these.
-    """
-
-    recovery_watch_seconds: int
-    services: Mapping[UUID, ServiceFacts]
-    incidents: tuple[IncidentFacts, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class OpenIncident:
-    """Open an incident for a service, or let it join the one of its cause.
-
-    Attributes:
-        cause_id: the service whose open incident it joins; None for one of its own.
-        title: public; internal_title: names the cause, None when `title` says all.
-        is_public: whether the service's mode lets the public see it at once.
-        message: the public words of the opening.
-        started_at: the first failed look.
-    """
-
-    service_id: UUID
-    cause_id: UUID | None
-    title: str
-    internal_title: str | None
-    impact: Impact
-    to_status: ServiceStatus
-    is_public: bool
-    message: str
-    started_at: datetime
-    error_kind: ErrorKind | None
-
-
-@dataclass(frozen=True, slots=True)
-class MoveIncident:
-    """Move an open automatic incident to another stage, with words."""
-
-    incident_id: UUID
-    status: IncidentStatus
-    message: str
-
-
-Action = OpenIncident | MoveIncident
+LOOKS_AFTER_CAUSE = 2
+"""How many failed looks after its cause recovered give a service an incident of its own."""
 
 
 def reconcile(situation: Situation, at: datetime) -> tuple[Action, ...]:
@@ -254,23 +79,71 @@ def reconcile(situation: Situation, at: datetime) -> tuple[Action, ...]:
         at: now.
 
     Returns:
-        Moves of incidents that are open, then incidents to open: causes before what joins them.
+        Services that leave, moves of incidents that are open, then incidents to open: causes before
+        what joins them.
     """
-    moves = [move for incident in situation.incidents if (move := _move(situation, incident, at))]
-    return (*moves, *_openings(situation))
-
-
-def _concerned(situation: Situation, incident: IncidentFacts) -> list[ServiceFacts]:
-    return [
-        situation.services[service]
-        for service in incident.services
-        if service in situation.services
+    leaving = _leaving(situation)
+    left = {(action.incident_id, action.service_id) for action in leaving}
+    staying = [
+        (incident, [s for s in incident.services if (incident.id, s) not in left])
+        for incident in situation.incidents
     ]
+    moves: list[Action] = []
+    for incident, services in staying:
+        members = [situation.services[s] for s in services if s in situation.services]
+        flag = _flag(incident, members)
+        move = _move(situation, incident, members, at)
+        moves += [action for action in (flag, move) if action is not None]
+    openings = _Openings(situation, at, barred={s: i for i, s in left})
+    return (*leaving, *moves, *openings.found())
 
 
-def _recovered_at(situation: Situation, incident: IncidentFacts) -> datetime | None:
+# -- incidents that are open -----------------------------------------------------------------------
+
+
+def _leaving(situation: Situation) -> list[LeaveIncident]:
+    found = []
+    for incident in situation.incidents:
+        cause = situation.services.get(incident.cause_id) if incident.cause_id else None
+        if cause is None or cause.is_out:
+            continue
+        for service_id in incident.services:
+            service = situation.services.get(service_id)
+            if (
+                service is not None
+                and service.id != cause.id
+                and service.wants_incident
+                and not service.is_covered
+                and service.looks_since_cause >= LOOKS_AFTER_CAUSE
+                and service.id not in incident.asked_of
+            ):
+                message = (
+                    f"{service.name} is still down although {cause.name} has recovered: "
+                    "it is followed in an incident of its own"
+                )
+                found.append(LeaveIncident(incident.id, service.id, message))
+    return found
+
+
+def _flag(incident: IncidentFacts, members: list[ServiceFacts]) -> FlagFlapping | None:
+    flapping = [service.name for service in members if service.is_flapping]
+    if bool(flapping) == incident.says_flapping:
+        return None
+    if not flapping:
+        return FlagFlapping(incident.id, False, None, "It is stable again.")
+    names = names_of(flapping)
+    verb = "is" if len(flapping) == 1 else "are"
+    return FlagFlapping(
+        incident.id,
+        True,
+        internal_title(f"{names} {verb} flapping"),
+        f"{names} {verb} flapping: up and down in turns. The incident stays open until that has "
+        "been stable for ten minutes.",
+    )
+
+
+def _recovered_at(services: list[ServiceFacts]) -> datetime | None:
     """Since when everything in an incident is well, None when it is not or nobody can tell."""
-    services = [each for each in _concerned(situation, incident) if each.checked]
     since = [service.say_since for service in services if service.say_since is not None]
     for service in services:
         if service.say is not ServiceStatus.OPERATIONAL or not service.watched:
@@ -278,196 +151,295 @@ def _recovered_at(situation: Situation, incident: IncidentFacts) -> datetime | N
     return max(since, default=None)
 
 
-def _move(situation: Situation, incident: IncidentFacts, at: datetime) -> MoveIncident | None:
-    members = _concerned(situation, incident)
+def _move(
+    situation: Situation, incident: IncidentFacts, members: list[ServiceFacts], at: datetime
+) -> MoveIncident | None:
     services = [service for service in members if service.checked]
     if not services:
-        return _abandoned(incident, members)
+        return _abandoned(incident, members, at)
     out = [service for service in services if service.is_out and not service.in_window]
-    if out:
-        if incident.status is not IncidentStatus.MONITORING:
+    flapping = [service for service in services if service.is_flapping and not service.in_window]
+    if out or flapping:
+        # That it is flapping a person knows who says that it is being watched.
+        if incident.status is not IncidentStatus.MONITORING or (incident.touched and not out):
             return None
-        names = _names(_shown(out))
-        return MoveIncident(
-            incident.id,
-            IncidentStatus.INVESTIGATING,
-            f"Automatic checks of {names} are failing again. We are investigating.",
+        names = names_of(_shown(out or flapping))
+        words = (
+            f"Automatic checks of {names} are failing again."
+            if out
+            else f"Automatic checks of {names} fail and succeed in turns."
         )
-    recovered = _recovered_at(situation, incident)
+        return MoveIncident(
+            incident.id, IncidentStatus.INVESTIGATING, f"{words} We are investigating.", at
+        )
+    recovered = _recovered_at(services)
     if recovered is None or any(service.failing for service in services):
         return None
-    names = _names(_shown(members))
+    names = names_of(_shown(members))
     if incident.touched:
         if incident.status is IncidentStatus.MONITORING:
             return None
-        return _monitoring(incident, names)
-    watch = timedelta(seconds=situation.recovery_watch_seconds)
-    if recovered + watch <= at and (
+        return _monitoring(incident, names, at)
+    due = recovered + timedelta(seconds=situation.recovery_watch_seconds)
+    if due <= at and (
         incident.status is IncidentStatus.MONITORING or not situation.recovery_watch_seconds
     ):
         lasted = spoken_duration(recovered - incident.started_at)
+        # That moment may be long over when nobody was there; but the recovery had to be known.
+        over_at = max(due, incident.monitoring_at or due)
         return MoveIncident(
             incident.id,
             IncidentStatus.RESOLVED,
             f"Automatic checks of {names} succeed again. The disruption lasted {lasted}.",
+            over_at if incident.status is IncidentStatus.MONITORING else at,
         )
     if incident.status is IncidentStatus.MONITORING:
         return None
-    return _monitoring(incident, names)
+    return _monitoring(incident, names, at)
 
 
-def _abandoned(incident: IncidentFacts, members: list[ServiceFacts]) -> MoveIncident | None:
+def _abandoned(
+    incident: IncidentFacts, members: list[ServiceFacts], at: datetime
+) -> MoveIncident | None:
     """Ends an incident whose services, or all checks of them, were removed: nothing else would."""
     if incident.touched:
         return None
     visible = [service.name for service in members if service.is_visible]
-    what = _names(visible) if visible else "What was affected"
+    what = names_of(visible) if visible else "What was affected"
     verb = "are" if len(visible) > 1 else "is"
     return MoveIncident(
         incident.id,
         IncidentStatus.RESOLVED,
         f"{what} {verb} no longer checked automatically. We close this incident.",
+        at,
     )
 
 
-def _monitoring(incident: IncidentFacts, names: str) -> MoveIncident:
+def _monitoring(incident: IncidentFacts, names: str, at: datetime) -> MoveIncident:
     return MoveIncident(
         incident.id,
         IncidentStatus.MONITORING,
         f"Automatic checks of {names} succeed again. We are watching that it stays so.",
+        at,
     )
 
 
-def _openings(situation: Situation) -> list[OpenIncident]:
-    open_for = {service for incident in situation.incidents for service in incident.services}
-    wanting = {
-        service.id: service
-        for service in situation.services.values()
-        if service.id not in open_for and not service.is_covered and _wants_incident(service)
-    }
-    # A cause stands before whatever joins it; among equals the earlier outage comes first.
-    depth: dict[UUID, int] = {}
-    for service_id in wanting:
-        _depth(situation, service_id, depth)
-    ordered = sorted(
-        wanting.values(),
-        key=lambda service: (depth[service.id], service.say_since or service.said_at, service.id),
-    )
-    members = {incident.id: list(incident.services) for incident in situation.incidents}
-    incident_of: dict[UUID, UUID] = {
-        service: incident.id for incident in situation.incidents for service in incident.services
-    }
-    causes: dict[UUID, UUID | None] = {}
-    for service in ordered:
-        cause_id = causes[service.id] = _cause(situation, service, incident_of)
-        # An incident that does not exist yet goes by the service that it will be opened for.
-        key = incident_of[cause_id] if cause_id is not None else service.id
-        incident_of[service.id] = key
-        members.setdefault(key, []).append(service.id)
-    # Whatever joins an incident says what all of it comes to; that is found out once.
-    shared: dict[UUID, _Group] = {}
-    openings: list[OpenIncident] = []
-    for service in ordered:
-        cause_id, key = causes[service.id], incident_of[service.id]
-        if cause_id is None:
-            group = _group([service])
-        else:
-            if key not in shared:
-                shared[key] = _group(
-                    [situation.services[id_] for id_ in members[key] if id_ in situation.services]
-                )
-            group = shared[key]
-        cause = situation.services[cause_id] if cause_id is not None else None
-        openings.append(_opening(service, cause, group))
-    return openings
+# -- incidents to open -----------------------------------------------------------------------------
 
 
-def _wants_incident(service: ServiceFacts) -> bool:
-    if not service.is_out or service.mode is AutomaticIncidents.OFF or service.in_window:
-        return False
-    if service.pinned is not None and not is_broken(service.pinned):
-        return False
-    known = service.closed_at is not None and service.said_at is not None
-    return not (known and service.said_at <= service.closed_at)  # type: ignore[operator]
+@dataclass(slots=True)
+class _Group:
+    """An incident that is open or about to be opened, with what will be in it.
+
+    Attributes:
+        key: the incident's id, or that of the service that it will be opened for.
+        cause: the service that takes the others down, None when none is known.
+        shared: the line of what its services have in common, empty without one.
+    """
+
+    key: UUID
+    members: list[ServiceFacts]
+    cause: ServiceFacts | None = None
+    shared: str = ""
 
 
-def _depth(situation: Situation, service_id: UUID, depth: dict[UUID, int]) -> int:
+@dataclass(slots=True)
+class _Planned:
+    """A service that gets an incident, and which."""
+
+    service: ServiceFacts
+    group: _Group
+    joins: UUID | None
+
+
+@dataclass(slots=True)
+class _Openings:
+    """Finds, service by service, which incident each belongs to, and then the words.
+
+    Attributes:
+        barred: the incident that a service has just left, and does not join again.
+        group_of: the incident of each service; needs: all that stands below each.
+        needing: by what they need, services in incidents that await a cause.
+        out_with: by cause in common, services that are out and in a group, with their groups.
+    """
+
+    situation: Situation
+    at: datetime
+    barred: Mapping[UUID, UUID]
+    group_of: dict[UUID, _Group] = field(default_factory=dict)
+    needs: dict[UUID, list[tuple[int, ServiceFacts]]] = field(default_factory=dict)
+    needing: dict[UUID, list[ServiceFacts]] = field(default_factory=dict)
+    out_with: dict[str | UUID, list[tuple[ServiceFacts, _Group]]] = field(default_factory=dict)
+
+    def found(self) -> list[OpenIncident]:
+        services = self.situation.services
+        self._read_open()
+        wanting = [
+            service
+            for service in services.values()
+            if (service.id not in self.group_of and not service.is_covered)
+            and service.wants_incident
+        ]
+        if not wanting:
+            return []
+        # A cause stands before whatever joins it; among equals the earlier outage comes first.
+        depth: dict[UUID, int] = {}
+        wanting.sort(key=lambda s: (_depth(services, s.id, depth), s.say_since or s.said_at, s.id))
+        planned = [plan for service in wanting if (plan := self._place(service)) is not None]
+        # Whatever joins an incident says what all of it comes to; that is found out once.
+        words: dict[UUID, _Words] = {}
+        for plan in planned:
+            if plan.joins is not None and plan.group.key not in words:
+                words[plan.group.key] = _words(_spoken_of(plan.group.members), plan.group)
+        return [
+            _opening(plan, words[plan.group.key] if plan.joins else _words([plan.service], None))
+            for plan in planned
+        ]
+
+    def _read_open(self) -> None:
+        services = self.situation.services
+        for incident in self.situation.incidents:
+            members = [
+                services[s]
+                for s in incident.services
+                if s in services and self.barred.get(s) != incident.id
+            ]
+            if not members:
+                continue
+            group = _Group(
+                incident.id,
+                members,
+                services.get(incident.cause_id) if incident.cause_id else None,
+            )
+            for member in members:
+                self._enter(member, group)
+            # A cause that is found later takes down all of it, or what was taken for the cause.
+            known = group.cause is not None and group.cause.is_out
+            for member in [group.cause] if known and group.cause is not None else members:
+                if member.is_out and member.id in self.group_of:
+                    for _, needed in self._needs(member):
+                        self.needing.setdefault(needed.id, []).append(member)
+
+    def _needs(self, service: ServiceFacts) -> list[tuple[int, ServiceFacts]]:
+        if service.id not in self.needs:
+            self.needs[service.id] = list(needs_of(self.situation, service))
+        return self.needs[service.id]
+
+    def _enter(self, service: ServiceFacts, group: _Group) -> None:
+        self.group_of[service.id] = group
+        if service.is_out:
+            for cause in self._in_common(service):
+                self.out_with.setdefault(cause, []).append((service, group))
+
+    def _in_common(self, service: ServiceFacts) -> list[str | UUID]:
+        """What a service may have in common with others that fail, the most telling first."""
+        found: list[str | UUID] = list(service.causes)
+        if follows_from_dependency(service):
+            found += [
+                needed.id for _, needed in self._needs(service) if is_in_doubt(needed, service)
+            ]
+        return found
+
+    def _place(self, service: ServiceFacts) -> _Planned | None:
+        """Where a service belongs; None while it waits for the confirmation of its cause."""
+        cause = self._cause(service)
+        if cause is not None:
+            group = self.group_of[cause.id]
+            group.cause = group.cause or cause
+            return self._join(service, group, cause.id)
+        for needing in self.needing.get(service.id, ()):
+            if explains(service, needing):
+                group = self.group_of[needing.id]
+                group.cause = service
+                return self._join(service, group, needing.id)
+        for shared in self._in_common(service):
+            for other, group in self.out_with.get(shared, ()):
+                is_left = self.barred.get(service.id) == group.key
+                is_over = group.cause is not None and not group.cause.is_out
+                if not is_left and not is_over and fail_together(service, other):
+                    group.shared = group.shared or self._line(shared)
+                    return self._join(service, group, other.id)
+        if any(
+            may_be_explained_soon(needed, service, self.at) for _, needed in self._needs(service)
+        ):
+            return None
+        return self._join(service, _Group(service.id, []), None)
+
+    def _join(self, service: ServiceFacts, group: _Group, joins: UUID | None) -> _Planned:
+        group.members.append(service)
+        self._enter(service, group)
+        return _Planned(service, group, joins)
+
+    def _line(self, shared: str | UUID) -> str:
+        if isinstance(shared, str):
+            return shared
+        return f"all need {self.situation.services[shared].name}"
+
+    def _cause(self, service: ServiceFacts) -> ServiceFacts | None:
+        """The deepest dependency that is out, explains it and has an open incident."""
+        found = [
+            (distance, needed.id)
+            for distance, needed in self._needs(service)
+            if needed.is_out
+            and needed.id in self.group_of
+            and self.barred.get(service.id) != self.group_of[needed.id].key
+            and explains(needed, service)
+        ]
+        return self.situation.services[max(found)[1]] if found else None
+
+
+def _depth(services: Mapping[UUID, ServiceFacts], service_id: UUID, depth: dict[UUID, int]) -> int:
     """How many dependencies stand one behind the other below a service; they form no circle."""
     if service_id not in depth:
         depth[service_id] = 0  # were there a circle after all, it would end here
         below = [
-            _depth(situation, dependency, depth) + 1
-            for dependency in situation.services[service_id].depends_on
-            if dependency in situation.services
+            _depth(services, dependency, depth) + 1
+            for dependency in services[service_id].depends_on
+            if dependency in services
         ]
         depth[service_id] = max(below, default=0)
     return depth[service_id]
 
 
-def _cause(
-    situation: Situation, service: ServiceFacts, incident_of: Mapping[UUID, UUID]
-) -> UUID | None:
-    """The deepest dependency that is out and has an open incident, None without any."""
-    found: list[tuple[int, UUID]] = []
-    seen: set[UUID] = set()
-    level = list(service.depends_on)
-    distance = 0
-    while level:
-        distance += 1
-        following: list[UUID] = []
-        for dependency in level:
-            facts = situation.services.get(dependency)
-            if facts is None or dependency in seen:
-                continue
-            seen.add(dependency)
-            if facts.is_out and dependency in incident_of:
-                found.append((distance, dependency))
-            following.extend(facts.depends_on)
-        level = following
-    return max(found, key=lambda pair: (pair[0], pair[1]), default=(0, None))[1]
-
-
 @dataclass(frozen=True, slots=True)
-class _Group:
-    """The services of an incident: all of them, and those of which public words speak."""
+class _Words:
+    """What an incident is called, and the services that public words name."""
 
-    members: list[ServiceFacts]
-    visible: list[ServiceFacts]
-
-
-def _group(members: list[ServiceFacts]) -> _Group:
-    visible = [
-        member
-        for member in members
-        if member.is_visible and member.mode is AutomaticIncidents.PUBLIC and member.is_out
-    ]
-    return _Group(members, sorted(visible, key=lambda member: (member.place, member.name)))
+    title: str
+    internal_title: str | None
+    names: str
 
 
-def _opening(service: ServiceFacts, cause: ServiceFacts | None, group: _Group) -> OpenIncident:
+def _words(named: list[ServiceFacts], group: _Group | None) -> _Words:
+    internal = None
+    if group is not None and group.cause is not None:
+        cause = group.cause
+        others = [member.name for member in group.members if member.id != cause.id]
+        internal = internal_title(f"{cause.name} takes down {_counted(others)}")
+    elif group is not None and group.shared:
+        internal = internal_title(f"{len(group.members)} services affected: {group.shared}")
+    parts = [(member.name, member.say is ServiceStatus.MAJOR_OUTAGE) for member in named]
+    return _Words(public_title(parts), internal, names_of(_shown(named)))
+
+
+def _opening(plan: _Planned, words: _Words) -> OpenIncident:
+    service, cause = plan.service, plan.group.cause
     status = service.say or ServiceStatus.PARTIAL_OUTAGE
-    named = group.visible or [service]
-    internal_title = None
-    if cause is not None:
-        others = (member.name for member in group.members if member.id != cause.id)
-        # More names than a title has characters are never seen.
-        affected = ", ".join(islice(others, _LONGEST_TITLE))
-        internal_title = shorten(f"{cause.name} takes down {affected}", _LONGEST_TITLE)
-    since = service.say_since or service.said_at
+    since = service.out_since
     if since is None:
         raise ValueError(f"{service.name} is out, but since when was not recorded")
     return OpenIncident(
         service_id=service.id,
-        cause_id=cause.id if cause is not None else None,
-        title=public_title(
-            [(member.name, member.say is ServiceStatus.MAJOR_OUTAGE) for member in named]
-        ),
-        internal_title=internal_title,
+        joins_id=plan.joins,
+        cause_id=cause.id if cause is not None and plan.joins is not None else None,
+        title=words.title,
+        internal_title=words.internal_title,
         impact=impact_of(status),
         to_status=status,
         is_public=service.mode is AutomaticIncidents.PUBLIC,
+        is_guarded=service.mode is AutomaticIncidents.GUARDED,
         message=(
-            f"Automatic checks of {_names(_shown(named))} have been failing since "
+            f"Automatic checks of {words.names} have been failing since "
             f"{since:%H:%M} UTC. We are investigating."
         ),
         started_at=since,
@@ -475,58 +447,28 @@ def _opening(service: ServiceFacts, cause: ServiceFacts | None, group: _Group) -
     )
 
 
+_NAMED_IN_FULL = 3
+
+
+def _counted(names: list[str]) -> str:
+    if len(names) <= _NAMED_IN_FULL:
+        return ", ".join(names)
+    return f"{len(names)} services: {', '.join(names[:_NAMED_IN_FULL])} and more"
+
+
+def _spoken_of(members: list[ServiceFacts]) -> list[ServiceFacts]:
+    """The services that a title names: those of which the public hears first, as far as any."""
+    out = sorted(
+        (member for member in members if member.is_out), key=lambda each: (each.place, each.name)
+    )
+    visible = [member for member in out if member.is_visible]
+    told = [member for member in visible if member.mode is AutomaticIncidents.PUBLIC]
+    guarded = [member for member in visible if member.mode is not AutomaticIncidents.INTERNAL]
+    return told or guarded or visible or out
+
+
 def _shown(services: Iterable[ServiceFacts]) -> list[str]:
     """The names that public words may use; all names when nothing of it is public anyway."""
     everything = list(services)
     visible = [service.name for service in everything if service.is_visible]
     return visible or [service.name for service in everything]
-
-
-def _names(names: list[str]) -> str:
-    """ "API", "API and Mail", "API, Mail and 3 more"."""
-    short = [shorten(name, 80) for name in names[:_NAMED]]
-    left = len(names) - _NAMED
-    if left == 1:
-        short.append(shorten(names[_NAMED], 80))
-    if left > 1:
-        return f"{', '.join(short)} and {left} more"
-    if len(short) == 1:
-        return short[0]
-    return f"{', '.join(short[:-1])} and {short[-1]}"
-
-
-def public_title(services: Sequence[tuple[str, bool]]) -> str:
-    """The title of an automatic incident: what is out in part and what is out in full, apart.
-
-    Args:
-        services: of the affected services that the public knows, at least one, in the order of
-            its list: the name, and whether it is out in full. What stands first is spoken of first.
-    """
-    clauses = []
-    for in_full in dict.fromkeys(whole for _, whole in services):
-        names = [name for name, whole in services if whole is in_full]
-        verb = "is" if len(names) == 1 else "are"
-        how = "unavailable" if in_full else "partly unavailable"
-        clauses.append(f"{_names(names)} {verb} {how}")
-    return shorten(", ".join(clauses), _LONGEST_TITLE)
-
-
-def spoken_duration(duration: timedelta) -> str:
-    """A duration as a sentence says it: "40 seconds", "9 minutes", "2 hours 5 minutes"."""
-    seconds = max(0, round(duration / timedelta(seconds=1)))
-    if seconds < 60:
-        return _count(max(seconds, 1), "second")
-    minutes = seconds // 60
-    if minutes < 60:
-        return _count(minutes, "minute")
-    hours, minutes = divmod(minutes, 60)
-    if hours < 48:
-        tail = f" {_count(minutes, 'minute')}" if minutes else ""
-        return f"{_count(hours, 'hour')}{tail}"
-    days, hours = divmod(hours, 24)
-    tail = f" {_count(hours, 'hour')}" if hours else ""
-    return f"{_count(days, 'day')}{tail}"
-
-
-def _count(number: int, unit: str) -> str:
-    return f"{number} {unit}" if number == 1 else f"{number} {unit}s"

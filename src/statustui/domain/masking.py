@@ -11,6 +11,23 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 MASK = "***"
 
+_NAMED = r"passw|pwd|secret|token|api[_-]?key|access[_-]?key|credential|session[_-]?id|signature"
+# A text may be long and hostile: every part of these is bounded, and none starts inside a word.
+_HEADER_LINE = re.compile(
+    r"(?<![\w-])((?:proxy-)?authorization|(?:set-)?cookie)([\"']?\s{0,4}[:=]\s{0,4}[\"']?)"
+    r"([^\r\n\"']{1,4096})",
+    re.IGNORECASE,
+)
+_SCHEME_AND_SECRET = re.compile(
+    r"(?<![\w-])(bearer|basic)(\s{1,4})[\w.~+/=-]{6,4096}", re.IGNORECASE
+)
+_CREDENTIALS = re.compile(r"(?<=://)[^\s/@\"'<>]{1,512}@")
+_NAMED_SECRET = re.compile(
+    rf"(?<![\w-])([\w-]{{0,40}}?(?:{_NAMED})[\w-]{{0,40}})([\"']?\s{{0,4}}[=:]\s{{0,4}}[\"']?)"
+    r"([^\s&\"',;}<>\])]{1,4096})",
+    re.IGNORECASE,
+)
+
 _SECRET_WORD = re.compile(
     r"auth|cookie|credential|key|passw|pwd|secret|session|sig|signature|token", re.IGNORECASE
 )
@@ -37,6 +54,21 @@ def mask_url(url: str) -> str:
             [(name, MASK if is_secret_name(name) else value) for name, value in query], safe="*"
         )
     return urlunsplit((parts.scheme, netloc, parts.path, shown_query, parts.fragment))
+
+
+def mask_text(text: str) -> str:
+    """A text from outside, or about it, without the secrets that can be told from their names.
+
+    Authorization and cookie lines, bearer tokens, credentials in addresses (`://name:password@`),
+    and what stands behind names such as `token=`, `"password":`, `api_key=`.
+
+    Args:
+        text: any number of lines.
+    """
+    text = _CREDENTIALS.sub(f"{MASK}@", text)
+    text = _HEADER_LINE.sub(rf"\1\2{MASK}", text)
+    text = _SCHEME_AND_SECRET.sub(rf"\1\2{MASK}", text)
+    return _NAMED_SECRET.sub(rf"\1\2{MASK}", text)
 
 
 def mask_header(name: str, value: str) -> str:

@@ -7,8 +7,9 @@ is what runs. The configurations of the kinds stand in `check_config`; everybody
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from statustui.domain.check_config import (
@@ -21,6 +22,7 @@ from statustui.domain.check_config import (
     HttpConfig,
     PingConfig,
     TcpConfig,
+    TlsConfig,
     config_to_mapping,
     host_of,
     masked,
@@ -28,15 +30,15 @@ from statustui.domain.check_config import (
     type_of,
 )
 from statustui.domain.check_config_reading import (
-    NOT_YET,
     read_config,
     split_resolver,
-    url_problem,
 )
 from statustui.domain.conditions import check_conditions
 from statustui.domain.errors import Problem, ValidationFailed
 from statustui.domain.fields import FieldReader, Path, require_valid, shown
+from statustui.domain.http_config_reading import url_problem
 from statustui.domain.masking import MASK, is_secret_name, mask_header, mask_url
+from statustui.domain.probe_config import CommandConfig, HeartbeatConfig, PostgresConfig
 from statustui.domain.status import MonitorType
 from statustui.domain.text import format_duration
 
@@ -47,11 +49,15 @@ __all__ = [
     "BasicAuth",
     "BearerAuth",
     "CheckConfig",
+    "CommandConfig",
     "DnsConfig",
+    "HeartbeatConfig",
     "HttpConfig",
     "MonitorSpec",
     "PingConfig",
+    "PostgresConfig",
     "TcpConfig",
+    "TlsConfig",
     "config_to_mapping",
     "default_retry_interval_seconds",
     "default_timeout_ms",
@@ -75,6 +81,7 @@ INTERVAL_MOST_SECONDS = 86_400
 TIMEOUT_LEAST_MS = 1_000
 TIMEOUT_MOST_MS = 30_000
 DEFAULT_INTERVAL_SECONDS = 60
+DEFAULT_REGIONS = ("local",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +97,8 @@ class MonitorSpec:
         conditions: what must hold for a success; degraded_conditions: for a success in full.
         paused_until: no looks before this time; is_active False pauses without an end.
         runbook: an address, or Markdown kept with the monitor.
+        regions: where it is looked at from; region_quorum: how many of them must say down; None for
+            more than half of those that looked.
     """
 
     name: str
@@ -107,6 +116,8 @@ class MonitorSpec:
     paused_until: datetime | None = None
     runbook: str | None = None
     tags: tuple[str, ...] = ()
+    regions: tuple[str, ...] = DEFAULT_REGIONS
+    region_quorum: int | None = None
 
 
 def default_timeout_ms(interval_seconds: int) -> int:
@@ -134,10 +145,11 @@ _MONITOR_KEYS = (
     "paused_until",
     "runbook",
     "tags",
+    "regions",
+    "region_quorum",
     "config",
 )
-_MONITOR_LATER = {"regions": NOT_YET, "region_quorum": NOT_YET}
-_TYPES_LATER = ("tls", "postgres", "heartbeat", "command")
+_REGION = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}", re.ASCII)
 
 
 def parse_config(type: MonitorType, mapping: object, *, path: Path = ()) -> CheckConfig:  # noqa: A002
@@ -163,8 +175,8 @@ def parse_monitor(mapping: object, *, path: Path = ()) -> MonitorSpec:
     Args:
         mapping: the keys `name`, `type`, `interval`, `timeout`, `failure_threshold`,
             `recovery_threshold`, `retry_interval`, `degraded_after`, `conditions`,
-            `degraded_conditions`, `active`, `paused_until`, `runbook`, `tags`, `config`;
-            durations with their unit.
+            `degraded_conditions`, `active`, `paused_until`, `runbook`, `tags`, `regions`,
+            `region_quorum`, `config`; durations with their unit.
         path: where the mapping stands in its document.
 
     Raises:
@@ -181,7 +193,7 @@ def read_monitor(mapping: object, problems: list[Problem], path: Path = ()) -> M
 
     The value that is returned is only meaningful when nothing was added to `problems`.
     """
-    reader = FieldReader(mapping, problems, path=path, known=_MONITOR_KEYS, later=_MONITOR_LATER)
+    reader = FieldReader(mapping, problems, path=path, known=_MONITOR_KEYS)
     name = reader.text("name", "", longest=255, required=True)
     monitor_type = _read_type(reader)
     interval = reader.duration_seconds(
@@ -210,6 +222,7 @@ def read_monitor(mapping: object, problems: list[Problem], path: Path = ()) -> M
     )
     if degraded_after_ms is not None and degraded_after_ms >= timeout_ms:
         reader.wrong("degraded_after", "is never reached: the timeout comes first")
+    regions = _read_regions(reader)
     config: CheckConfig = HttpConfig(url="http://localhost/")
     if monitor_type is not None:
         if reader.has("config"):
@@ -232,17 +245,24 @@ def read_monitor(mapping: object, problems: list[Problem], path: Path = ()) -> M
         paused_until=_read_time(reader, "paused_until"),
         runbook=reader.text("runbook", None, longest=20_000, multiline=True),
         tags=_unique(reader.texts("tags", longest=50, most=20)),
+        regions=regions,
+        region_quorum=reader.integer("region_quorum", None, least=1, most=len(regions)),
     )
 
 
 def _read_type(reader: FieldReader) -> MonitorType | None:
-    word = reader.raw("type")
-    if isinstance(word, str) and word in _TYPES_LATER:
-        kinds = ", ".join(MonitorType)
-        reader.wrong("type", f'"{word}" is {NOT_YET}, which knows {kinds}')
-        return None
     chosen = reader.choice("type", None, of=[str(kind) for kind in MonitorType], required=True)
     return MonitorType(chosen) if chosen is not None else None
+
+
+def _read_regions(reader: FieldReader) -> tuple[str, ...]:
+    names = _unique(reader.texts("regions", longest=63, most=50))
+    for name in names:
+        if _REGION.fullmatch(name) is None:
+            reader.wrong(
+                "regions", f"{shown(name)} is no region's name: lower case, digits, and - . _"
+            )
+    return names or DEFAULT_REGIONS
 
 
 def _read_time(reader: FieldReader, key: str) -> datetime | None:
@@ -275,7 +295,7 @@ def _read_conditions(reader: FieldReader, key: str) -> tuple[str, ...]:
         check_conditions(texts, _ANY_TIME)
     except ValidationFailed as failure:
         reader.problems.extend(
-            Problem(problem.message, (*reader.path, key, *problem.path), column=problem.column)
+            replace(problem, path=(*reader.path, key, *problem.path))
             for problem in failure.problems
         )
     return texts
@@ -306,5 +326,7 @@ def monitor_to_mapping(spec: MonitorSpec) -> dict[str, object]:
         "paused_until": spec.paused_until.isoformat() if spec.paused_until else None,
         "runbook": spec.runbook,
         "tags": list(spec.tags),
+        "regions": list(spec.regions),
+        "region_quorum": spec.region_quorum,
         "config": config_to_mapping(spec.config),
     }

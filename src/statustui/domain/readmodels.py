@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from uuid import UUID
 
+from statustui.domain.evidence_changes import Change
 from statustui.domain.observation import Certificate, Phases
 from statustui.domain.status import (
     AutomaticIncidents,
@@ -66,16 +67,43 @@ class PageInfo:
 
 
 @dataclass(frozen=True, slots=True)
-class WatchInfo:
-    """The background process that holds the lease, as its lease row tells.
+class EngineInfo:
+    """One engine, as its own row tells.
 
     Attributes:
-        holder: "host:pid" of the process.
-        alive: whether its lease had not expired on the database's clock.
-        heartbeat_at: when it renewed the lease last.
-        started_at: when it took the lease.
-        behind_seconds: how late checks start at present, 0 when on time.
+        holder: "host:pid" of its process; host: of that.
+        region: where it looks from.
+        monitors: how many it looks at; share: the part of its region's monitors, 0 to 1.
+        behind_seconds: how late its checks start at present, 0 when on time.
+        started_at: when it began; heartbeat_at: when it was heard of last.
+        clock_skew_seconds: how much its host's clock is ahead of the database's.
         offline: whether it believes that its own network is gone.
+    """
+
+    holder: str
+    host: str
+    region: str
+    monitors: int
+    share: float
+    behind_seconds: float
+    started_at: datetime
+    heartbeat_at: datetime
+    clock_skew_seconds: float = 0.0
+    offline: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class WatchInfo:
+    """The engines that look at present, or the one that did last.
+
+    Attributes:
+        holder: "host:pid" of the process, with how many others there are.
+        alive: whether any was heard of lately, on the database's clock.
+        heartbeat_at: when one was heard of last.
+        started_at: when the one that has looked longest began.
+        behind_seconds: how late checks start at present where they start latest, 0 when on time.
+        offline: whether all of them believe that their own network is gone.
+        engines: those that are alive.
     """
 
     holder: str
@@ -84,6 +112,15 @@ class WatchInfo:
     started_at: datetime
     behind_seconds: float
     offline: bool = False
+    engines: tuple[EngineInfo, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RegionState:
+    """What one region says about a monitor; `unknown` while it cannot look."""
+
+    name: str
+    state: MonitorState
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +143,8 @@ class ServiceRow:
         recent_until: the minute after the last byte of `recent`.
         monitors: how many monitors; paused: how many of them are paused or inactive.
         silenced_until: end of the longest pause or snooze; None when nothing is silenced.
-        regions_down, regions_looked: how many regions say down, of how many that looked.
+        regions_down, regions_looked: how many regions say down, of how many that looked; regions:
+            what each says from which that monitor is looked at.
         flips: state changes within the flapping window.
         limit_ms: the configured `degraded_after_ms` of the worst monitor.
         last_looked_at: start of the look that `reason` comes from; while nothing is wrong, of the
@@ -141,6 +179,7 @@ class ServiceRow:
     silenced_until: datetime | None = None
     regions_down: int = 0
     regions_looked: int = 0
+    regions: tuple[RegionState, ...] = ()
     flips: int = 0
     limit_ms: int | None = None
     last_looked_at: datetime | None = None
@@ -193,6 +232,8 @@ class IncidentSummary:
         next_update_by: the promised time of the next public update.
         acknowledged_until, snoozed_until: when these expire.
         pending: the post that still can be taken back.
+        draft: words of a guarded incident that wait; draft_due_at: when the approved sentence is
+            posted without them; held_by: who holds them, None when nobody does.
     """
 
     id: UUID
@@ -223,6 +264,9 @@ class IncidentSummary:
     pending: PendingPost | None = None
     after_the_fact: bool = False
     told_by: str | None = None
+    draft: str | None = None
+    draft_due_at: datetime | None = None
+    held_by: str | None = None
 
     @property
     def internal_or_title(self) -> str:
@@ -267,7 +311,14 @@ class TimelineEntry:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What was seen with the first failure, kept for the incident."""
+    """What was seen with the first failure, kept for the incident.
+
+    Attributes:
+        changes: what was otherwise at the last good look before it.
+        marks: what was noted in the hour before it and the five minutes after it, for its service
+            or for none, newest first.
+        further: whatever else was seen, as labels and words.
+    """
 
     monitor_id: UUID
     monitor_name: str
@@ -286,6 +337,9 @@ class Evidence:
     repeat_command: str = ""
     last_good_at: datetime | None = None
     last_good_phases: Phases | None = None
+    changes: tuple[Change, ...] = ()
+    marks: tuple[Mark, ...] = ()
+    further: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -398,6 +452,8 @@ class MonitorRow:
         target: what it looks at, secrets masked ("https://api.acme.test/health").
         address: "Service/monitor", the name that commands take.
         next_run_at: when the engine looks next, as far as the database knows.
+        regions: what each says from which it is looked at; region_quorum: how many of them make it
+            down, None for more than half of those that looked.
     """
 
     id: UUID
@@ -428,6 +484,8 @@ class MonitorRow:
     degraded_conditions: tuple[str, ...] = ()
     recent: bytes = b""
     recent_until: datetime | None = None
+    regions: tuple[RegionState, ...] = ()
+    region_quorum: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,6 +99,8 @@ def decode_strip(strip: bytes) -> tuple[Minute, ...]:
 
 def merge(one: int, other: int) -> int:
     """The byte of two sets of checks in the same minute."""
+    if one == other:
+        return one
     flag = (one | other) & _MAINTENANCE
     one &= ~_MAINTENANCE
     other &= ~_MAINTENANCE
@@ -143,6 +145,9 @@ def add(strip: bytes, until: datetime | None, at: datetime, byte: int) -> tuple[
         The new strip of 60 bytes, and the minute after its last byte.
     """
     end = minute_of(at) + _MINUTE
+    if end == until and len(strip) == MINUTES:
+        # Most checks come within the minute of the one before.
+        return strip[:-1] + bytes((merge(strip[-1], byte),)), end
     if until is not None and end < until:
         end = until
     moved = bytearray(move(strip, until, end))

@@ -34,12 +34,15 @@ class Timetable:
         phase_ms: 0 up to interval_ms.
         from_at: no slot before this (the monitor was made, edited or resumed then).
         to_at: no slot at or after this; None for no end.
+        has_begun: whether `from_at` is past on the clock that it was written by; another clock
+            may be behind that.
     """
 
     interval_ms: int
     phase_ms: int
     from_at: datetime
     to_at: datetime | None = None
+    has_begun: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +74,7 @@ def stable_phase_ms(monitor_id: str, region: str, interval_seconds: int) -> int:
 
 def next_slot(timetable: Timetable, after: datetime) -> datetime | None:
     """The first slot later than a time, None when the timetable has ended by then."""
-    start = max(after + timedelta(microseconds=1), timetable.from_at)
+    start = _begun(timetable, after + timedelta(microseconds=1))
     # Rounded up to whole milliseconds, which is what slots stand on.
     start_ms = -((_EPOCH - start) // _MILLISECOND)
     steps = -((timetable.phase_ms - start_ms) // timetable.interval_ms)
@@ -79,6 +82,10 @@ def next_slot(timetable: Timetable, after: datetime) -> datetime | None:
     if timetable.to_at is not None and slot >= timetable.to_at:
         return None
     return slot
+
+
+def _begun(timetable: Timetable, at: datetime) -> datetime:
+    return at if timetable.has_begun else max(at, timetable.from_at)
 
 
 def slot_before(timetable: Timetable, at: datetime) -> datetime:
@@ -112,7 +119,7 @@ def next_due(
 def first_due(timetable: Timetable, now: datetime) -> Due | None:
     """The first look at a monitor that was never looked at: soon, or at its slot if sooner."""
     spread = timetable.phase_ms / timetable.interval_ms * FIRST_LOOK_WITHIN_SECONDS
-    begin = max(now, timetable.from_at)
+    begin = _begun(timetable, now)
     soon = begin + timedelta(seconds=spread)
     slot = next_slot(timetable, begin - timedelta(microseconds=1))
     if slot is not None and slot <= soon:

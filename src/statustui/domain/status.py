@@ -139,6 +139,10 @@ class MonitorType(StrEnum):
     TCP = "tcp"
     DNS = "dns"
     PING = "ping"
+    TLS = "tls"
+    POSTGRES = "postgres"
+    HEARTBEAT = "heartbeat"
+    COMMAND = "command"
 
 
 class Visibility(StrEnum):

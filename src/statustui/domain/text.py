@@ -18,14 +18,14 @@ from statustui.domain.errors import ValidationFailed
 
 # Whole escape sequences go, not only their first byte: "\x1b[31mred" reads "red", not "[31mred".
 # CSI (ESC [ or 0x9B), then strings (OSC, DCS, SOS, PM, APC; ended by BEL or ST), then short ones.
+# A string ends where another begins, so that no text is read through from each of its characters.
 _ESCAPE_SEQUENCE = re.compile(
     r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"
-    r"|(?:\x1b[\]PX^_]|[\x9d\x90\x98\x9e\x9f])[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)"
+    r"|(?:\x1b[\]PX^_]|[\x9d\x90\x98\x9e\x9f])[^\x07\x1b\x90\x98\x9c-\x9f]*(?:\x07|\x1b\\|\x9c)"
     r"|\x1b[ -/]*[0-Z\\^-~]"
 )
 _LINE_END = re.compile("\r\n|[\r\x0b\x0c\x85\u2028\u2029]")
 _SPACES = re.compile(r"\s+")
-_TRAILING_SPACES = re.compile(r"[^\S\n]+(?=\n)")
 
 # Invisible characters that change what is read: embedding, override and isolate controls of
 # bidirectional text, zero-width spaces, byte order marks, annotations, tags, object replacement.
@@ -81,7 +81,7 @@ def clean(text: str, multiline: bool = False) -> str:
     text = unicodedata.normalize("NFC", text)
     if not multiline:
         return _SPACES.sub(" ", text).strip()
-    return _TRAILING_SPACES.sub("", text).strip()
+    return "\n".join(line.rstrip() for line in text.split("\n")).strip()
 
 
 def _harmful(character: str) -> bool:
@@ -104,6 +104,25 @@ def shorten(text: str, limit: int) -> str:
     if len(text) <= limit:
         return text
     return text[: limit - 1].rstrip() + "…"
+
+
+def point_at(text: str, position: int, width: int = 72) -> str:
+    """A part of a line and, below it, a caret at a position.
+
+    Args:
+        text: anything; what is not harmless to show becomes "·", so that columns stay columns.
+        position: the character meant, from 0; the length of the text means its end.
+        width: columns of the part that is shown.
+    """
+    start = max(0, position - width + 8) if len(text) > width else 0
+    shown = "".join(
+        each if each.isprintable() and not unicodedata.combining(each) else "·"
+        for each in text[start : start + width]
+    )
+    before = "…" if start else ""
+    after = "…" if start + width < len(text) else ""
+    wide = sum(unicodedata.east_asian_width(each) in "WF" for each in shown[: position - start])
+    return f"{before}{shown}{after}\n{' ' * (len(before) + position - start + wide)}^"
 
 
 def slugify(name: str, fallback: str = "organization") -> str:

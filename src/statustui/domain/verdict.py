@@ -14,6 +14,11 @@ check status. `advance` takes the state before and that status and gives the sta
 A state that was never known becomes up or degraded with the first look that succeeds: there is
 nothing to recover from. Whatever confirms a change, the change *began* with the first look of its
 row: an outage starts with the first failed check, not with the one that confirmed it.
+
+A monitor whose state changes `FLAPS` times within `FLIP_WINDOW_INTERVALS` intervals is flapping.
+The rows are counted on beneath that, so it is known what it would be; when that has not changed for
+`STABLE_SECONDS`, the monitor is that again. Changes from and to unknown are no changes of the
+target.
 """
 
 from __future__ import annotations
@@ -27,13 +32,18 @@ from typing import assert_never
 from statustui.domain.conditions import Condition, evaluate, parse
 from statustui.domain.monitor import (
     CheckConfig,
+    CommandConfig,
     DnsConfig,
+    HeartbeatConfig,
     HttpConfig,
     MonitorSpec,
     PingConfig,
+    PostgresConfig,
     TcpConfig,
+    TlsConfig,
+    target_of,
 )
-from statustui.domain.observation import Observation
+from statustui.domain.observation import Certificate, Observation
 from statustui.domain.status import CheckStatus, ErrorKind, MonitorState
 from statustui.domain.text import clean, shorten
 
@@ -41,6 +51,10 @@ LONGEST_REASON = 300
 
 # Changes of state within this many intervals are kept, to be counted as flips.
 FLIP_WINDOW_INTERVALS = 10
+# As many changes within that make a monitor flapping.
+FLAPS = 5
+# A flapping monitor that has not changed for as long is stable.
+STABLE_SECONDS = 600
 
 _DEFAULT_STATUS = ((200, 299),)
 _UNREACHED = frozenset({ErrorKind.DNS, ErrorKind.CONNECT, ErrorKind.REFUSED, ErrorKind.TIMEOUT})
@@ -74,7 +88,9 @@ class VerdictState:
         first_failure_at, first_success_at, first_imperfect_at, first_good_at, first_unknown_at:
             when each of these rows began; None when the row is empty.
         last_good_at: the newest look that was wholly good, not degraded.
-        flips: when the state changed within the last ten intervals.
+        flips: when the state changed within the last ten intervals; of a flapping monitor at least
+            the last time.
+        beneath: what a flapping monitor would be without that; None for all others.
     """
 
     state: MonitorState = MonitorState.UNKNOWN
@@ -91,6 +107,12 @@ class VerdictState:
     first_unknown_at: datetime | None = None
     last_good_at: datetime | None = None
     flips: tuple[datetime, ...] = ()
+    beneath: MonitorState | None = None
+
+    @property
+    def rows_say(self) -> MonitorState:
+        """What the rows of looks amount to, flapping or not."""
+        return self.state if self.beneath is None else self.beneath
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,10 +180,31 @@ def _degraded(spec: MonitorSpec, observation: Observation, at: datetime) -> Chec
     if limit is not None and observation.duration_ms > limit:
         reason = f"took {observation.duration_ms:,.0f} ms, limit {limit:,} ms"
         return CheckResult(CheckStatus.DEGRADED, None, reason)
+    if isinstance(spec.config, TlsConfig):
+        ending = _ends_soon(spec.config, observation.certificate, at)
+        if ending:
+            return CheckResult(CheckStatus.DEGRADED, None, ending)
+    if observation.exit_code == 1:
+        said = observation.output.partition("\n")[0]
+        return CheckResult(CheckStatus.DEGRADED, None, _line(said) or "the plugin warns")
     failed = _failing([_parsed(text) for text in spec.degraded_conditions], observation, at)
     if failed:
         return CheckResult(CheckStatus.DEGRADED, None, _line(failed[0]), tuple(failed))
     return None
+
+
+def _ends_soon(config: TlsConfig, certificate: Certificate | None, at: datetime) -> str:
+    """The line for a certificate with fewer days left than it should have; empty for others."""
+    if certificate is None:
+        return ""
+    left = certificate.not_after - at
+    if left >= timedelta(days=config.warn_days):
+        return ""
+    days = max(0, left.days)
+    return (
+        f"certificate of {target_of(config)} ends in {days} {'day' if days == 1 else 'days'}, "
+        f"on {certificate.not_after:%Y-%m-%d}; warned below {config.warn_days}"
+    )
 
 
 def _failing(conditions: list[Condition], observation: Observation, at: datetime) -> list[str]:
@@ -195,8 +238,8 @@ def _unexpected(
     match config:
         case HttpConfig():
             return _unexpected_http(config, observation, named)
-        case TcpConfig():
-            return None  # what must come back is waited for while reading
+        case TcpConfig() | TlsConfig() | HeartbeatConfig():
+            return None  # what must come, or be shown, is waited for while looking
         case DnsConfig():
             return _unexpected_dns(config, observation, named)
         case PingConfig():
@@ -205,6 +248,10 @@ def _unexpected(
                 return None
             allowed = f", allowed {config.max_loss_percent:g} %" if config.max_loss_percent else ""
             return _failure(ErrorKind.LOSS, f"{loss:g} % of packets lost{allowed}")
+        case PostgresConfig():
+            return _unexpected_postgres(config, observation)
+        case CommandConfig():
+            return _unexpected_exit(observation)
         case _:
             assert_never(config)
 
@@ -230,6 +277,9 @@ def _unexpected_http(
         return _failure(ErrorKind.ASSERTION, f'body does not contain "{shorten(wanted, 80)}"{cut}')
     if unwanted is not None and unwanted.encode() in observation.body:
         return _failure(ErrorKind.ASSERTION, f'body contains "{shorten(unwanted, 80)}"')
+    if config.body_regex is not None and not observation.body_matches:
+        wanted = shorten(config.body_regex, 80)
+        return _failure(ErrorKind.ASSERTION, f'body does not match "{wanted}"{cut}')
     return None
 
 
@@ -245,11 +295,22 @@ def _unexpected_dns(
 ) -> CheckResult | None:
     rcode = observation.dns_rcode
     asked = f"{config.record_type} {config.name}"
+    if observation.dnssec == "bogus":
+        return _failure(
+            ErrorKind.DNS,
+            f"{asked}: {rcode}, its DNSSEC signatures do not validate "
+            "(without validation it is answered)",
+        )
     if "DNS_RCODE" not in named:
         if rcode is not None and rcode != "NOERROR":
             return _failure(ErrorKind.DNS, f"{asked}: {rcode}")
         if not observation.answers:
             return _failure(ErrorKind.DNS, f"{asked}: no such record")
+    if observation.dnssec == "insecure":
+        return _failure(
+            ErrorKind.DNS,
+            f"{asked}: answered, but not validated: it is unsigned, or the resolver does not check",
+        )
     if not config.expected:
         return None
     found = {_dns_form(answer) for answer in observation.answers}
@@ -267,8 +328,41 @@ def _unexpected_dns(
 
 
 def _dns_form(answer: str) -> str:
-    """Answers compare without case and closing dot, "10 MX.acme.test." like "10 mx.acme.test"."""
-    return clean(answer).lower().removesuffix(".")
+    """Answers compare without case and closing dots, "10 MX.acme.test." like "10 mx.acme.test"."""
+    return " ".join(word.removesuffix(".") for word in clean(answer).lower().split())
+
+
+def _unexpected_postgres(config: PostgresConfig, observation: Observation) -> CheckResult | None:
+    rows, cell = observation.rows, observation.cell
+    if config.expected_rows is not None and rows != config.expected_rows:
+        return _failure(
+            ErrorKind.ASSERTION, f"the query gave {rows} rows, expected {config.expected_rows}"
+        )
+    if config.expected is not None and cell != config.expected:
+        found = "no row" if rows == 0 else "NULL" if cell is None else f'"{shorten(cell, 80)}"'
+        return _failure(
+            ErrorKind.ASSERTION,
+            f'the query gave {found}, expected "{shorten(config.expected, 80)}"',
+        )
+    return None
+
+
+def _unexpected_exit(observation: Observation) -> CheckResult | None:
+    """What a plugin's exit code says; a warning is a success that `_degraded` looks at."""
+    code = observation.exit_code
+    if code in (0, 1):
+        return None
+    said = observation.output.partition("\n")[0]
+    if code == 2:
+        return _failure(ErrorKind.COMMAND, said or "the plugin says critical")
+    if code == 3:
+        return CheckResult(
+            CheckStatus.UNKNOWN, ErrorKind.COMMAND, _line(said) or "the plugin says unknown"
+        )
+    # A plugin that broke says nothing about what it was to look at.
+    how = f"killed by signal {-code}" if code is not None and code < 0 else f"exit code {code}"
+    line = f"the plugin broke, {how}{': ' if said else ''}{said}"
+    return CheckResult(CheckStatus.UNKNOWN, ErrorKind.COMMAND, _line(line))
 
 
 # -- many looks ------------------------------------------------------------------------------------
@@ -290,24 +384,60 @@ def advance(
     """
     counted = _count(state, result.status, at)
     decided = _decide(counted, result.status, spec)
-    if decided is None or decided[0] is state.state:
-        return counted, ()
-    to_state, effective_at = decided
-    window = timedelta(seconds=spec.interval_seconds * FLIP_WINDOW_INTERVALS)
-    flips = tuple(flip for flip in (*state.flips, at) if flip > at - window)
-    if to_state is MonitorState.UNKNOWN:
-        # What was seen before nobody could look proves nothing about what comes after.
-        counted = VerdictState(last_good_at=counted.last_good_at)
-    after = replace(counted, state=to_state, since=effective_at, flips=flips)
+    if decided is not None and decided[0] is not counted.rows_say:
+        after = _change(counted, *decided, spec, at)
+    elif counted.beneath is not None and _is_stable(counted, at):
+        since = counted.first_failure_at if counted.beneath is MonitorState.DOWN else at
+        started = max(since or at, counted.since or at)
+        after = replace(counted, state=counted.beneath, since=started, beneath=None)
+    else:
+        after = counted
+    if after.state is state.state:
+        return after, ()
     transition = Transition(
         from_state=state.state,
-        to_state=to_state,
-        effective_at=effective_at,
+        to_state=after.state,
+        effective_at=after.since or at,
         decided_at=at,
         error_kind=result.error_kind,
         reason=result.reason,
     )
     return after, (transition,)
+
+
+def _change(
+    state: VerdictState,
+    to_state: MonitorState,
+    effective_at: datetime,
+    spec: MonitorSpec,
+    at: datetime,
+) -> VerdictState:
+    """The state after the rows came to something else."""
+    if to_state is MonitorState.UNKNOWN:
+        # What was seen before nobody could look proves nothing about what comes after.
+        return VerdictState(
+            state=to_state, since=effective_at, last_good_at=state.last_good_at, flips=state.flips
+        )
+    flips = state.flips
+    if state.rows_say is not MonitorState.UNKNOWN:
+        window = timedelta(seconds=spec.interval_seconds * FLIP_WINDOW_INTERVALS)
+        flips = tuple(flip for flip in (*flips, at) if flip > at - window)
+    if state.beneath is not None:
+        return replace(state, beneath=to_state, flips=flips)
+    if len(flips) >= FLAPS:
+        return replace(
+            state,
+            state=MonitorState.FLAPPING,
+            since=effective_at,
+            flips=flips,
+            beneath=to_state,
+        )
+    return replace(state, state=to_state, since=effective_at, flips=flips)
+
+
+def _is_stable(state: VerdictState, at: datetime) -> bool:
+    last = max(state.flips, default=None)
+    return last is None or at - last >= timedelta(seconds=STABLE_SECONDS)
 
 
 def _count(state: VerdictState, status: CheckStatus, at: datetime) -> VerdictState:
@@ -341,7 +471,7 @@ def _decide(
     state: VerdictState, status: CheckStatus, spec: MonitorSpec
 ) -> tuple[MonitorState, datetime] | None:
     """The state that the rows amount to and when it began, None for no change."""
-    now = state.state
+    now = state.rows_say
     if state.first_unknown_at is not None:
         if state.unknowns >= spec.failure_threshold:
             return MonitorState.UNKNOWN, state.first_unknown_at
@@ -379,7 +509,7 @@ def _decide_degraded(
 def wants_retry(state: VerdictState, spec: MonitorSpec) -> bool:
     """Whether the next look should come after `retry_interval`: a failure is not confirmed yet."""
     return (
-        state.state is not MonitorState.DOWN
+        state.rows_say is not MonitorState.DOWN
         and 0 < state.failures < spec.failure_threshold
         and state.unknowns == 0
     )

@@ -7,10 +7,14 @@ by itself: no trust is decided here, only what is displayed.
 
 from __future__ import annotations
 
+import _ssl
 import ipaddress
+import ssl
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import lru_cache
+from typing import Any
 
 from statustui.domain.observation import Certificate
 from statustui.domain.text import clean, shorten
@@ -33,6 +37,7 @@ _SUBJECT_ALTERNATIVE_NAMES = bytes.fromhex("551d11")
 
 _LONGEST_NAME = 200
 _MOST_NAMES = 100
+_LONGEST_CHAIN = 20
 
 
 class _Malformed(ValueError):
@@ -52,6 +57,38 @@ def read_certificate(der: bytes) -> Certificate | None:
         return _read(der)
     except (_Malformed, ValueError):
         return None
+
+
+def shown_chain(tls: ssl.SSLObject, *, verified: bool) -> tuple[bytes, ...]:
+    """The certificates of a connection whose handshake is complete, leaf first, DER.
+
+    Args:
+        tls: the connection.
+        verified: whether to take the chain that was verified, with its root, or what was sent.
+    """
+    name = "get_verified_chain" if verified else "get_unverified_chain"
+    public: Any = getattr(tls, name, None)
+    if public is not None:
+        return tuple(public())
+    # Until Python 3.13 the public object hands out the leaf alone; the one inside knows them all.
+    inside: Any = getattr(tls, "_sslobj")  # noqa: B009
+    found = getattr(inside, name)() or ()
+    return tuple(one.public_bytes(_ssl.ENCODING_DER) for one in found[:_LONGEST_CHAIN])
+
+
+@lru_cache(maxsize=4096)
+def read_chain(ders: tuple[bytes, ...]) -> Certificate | None:
+    """Reads a leaf and the subjects of all above it; None when the leaf cannot be read.
+
+    Args:
+        ders: the certificates, leaf first.
+    """
+    leaf = read_certificate(ders[0])
+    if leaf is None:
+        return None
+    above = (read_certificate(der) for der in ders[1:])
+    subjects = (one.subject if one is not None else "unreadable" for one in above)
+    return replace(leaf, chain=(leaf.subject, *subjects))
 
 
 def _read(der: bytes) -> Certificate:

@@ -1,8 +1,8 @@
-"""Opens one fresh connection, plain or TLS, with a clock on each part and a reason for failure.
+"""One fresh connection, plain or TLS, with a clock on each part and a reason for failure.
 
 TLS runs over memory buffers inside the protocol instead of through the event loop's own layer: so
-the handshake has a clock of its own, errors arrive as OpenSSL raised them, and plain asyncio and
-uvloop behave the same.
+the handshake has a clock of its own, errors arrive as OpenSSL raised them, TLS may begin in the
+middle of a conversation or inside another TLS, and plain asyncio and uvloop behave the same.
 
 When a certificate is refused, OpenSSL keeps nothing of it. To show which certificate it was, a
 second handshake without verification is made, only after a failure, within the same deadline, and
@@ -12,30 +12,21 @@ nothing is ever sent over it.
 from __future__ import annotations
 
 import asyncio
-import errno
-import os
-import socket
 import ssl
-from functools import lru_cache
-from pathlib import Path
+from dataclasses import replace
 from typing import cast
-
-import certifi
 
 from statustui.domain.observation import Certificate
 from statustui.domain.status import ErrorKind
-from statustui.engine.certificate import read_certificate
-from statustui.engine.resolving import is_address, lookups
+from statustui.engine.certificate import read_chain, shown_chain
+from statustui.engine.steps import Conversation, Handshake, Step, Words
+from statustui.engine.tls_settings import tls_context
 from statustui.engine.trace import LookFailed, Part, Trace
 
 _CHUNK = 65_536
-_MOST_ADDRESSES = 4
-
-# Shortages of this host, which say nothing about the target.
-_OWN_TROUBLE = frozenset(
-    {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL}
-)
-_UNREACHABLE = frozenset({errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDOWN})
+_LONGEST_WORDS = 65_536
+# Answers to a peer that asks and asks (pings, settings) without reading them pile up to here.
+_MOST_UNSENT = 4_000_000
 
 # Verification codes of OpenSSL (x509_vfy.h).
 _NOT_YET_VALID = 9
@@ -45,67 +36,47 @@ _UNKNOWN_AUTHORITY = frozenset({2, 20, 21})
 _WRONG_NAME = frozenset({62, 64})
 
 
-@lru_cache(maxsize=64)
-def tls_context(verify: bool, ca_file: Path | None, http: bool) -> ssl.SSLContext:
-    """The TLS settings shared by all checks of one mode; building one costs 30 ms.
+class _Layer:
+    """TLS under way or established, between the bytes of the layer below and those above."""
 
-    Args:
-        verify: whether chain and name must be right.
-        ca_file: further authorities to trust, PEM.
-        http: whether HTTP/1.1 is offered as the protocol.
-    """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    if http:
-        context.set_alpn_protocols(["http/1.1"])
-    if not verify:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-        return context
-    if _system_has_authorities():
-        context.load_default_certs()
-    else:
-        context.load_verify_locations(certifi.where())
-    if ca_file is not None:
-        context.load_verify_locations(ca_file)
-    return context
+    __slots__ = ("handshake", "incoming", "outgoing", "shaken", "tls")
 
-
-def _system_has_authorities() -> bool:
-    """A bare container often has no list of authorities; then certifi's is used."""
-    paths = ssl.get_default_verify_paths()
-    return bool(paths.cafile) or (bool(paths.capath) and any(Path(paths.capath).iterdir()))
+    def __init__(self, handshake: Handshake) -> None:
+        self.handshake = handshake
+        self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self.shaken = False
+        self.tls = handshake.context.wrap_bio(
+            self.incoming, self.outgoing, server_hostname=handshake.server_name or None
+        )
 
 
 class Channel(asyncio.Protocol):
-    """One connection: turns what arrives into plain bytes and hands them on.
+    """One connection: goes through its steps, turns what arrives into plain bytes, hands them on.
 
     A subclass says what happens in `opened`, `received` and `ended`, and ends the look by `finish`
     or `fail`. `wait` is where the task waits for it.
 
     Args:
         trace: where times and addresses are noted.
-        context: TLS settings, None for a plain connection.
-        server_name: the name that the certificate must carry.
+        steps: what comes between the connection and `opened`; none for a plain connection.
     """
 
-    def __init__(
-        self, trace: Trace, context: ssl.SSLContext | None = None, server_name: str = ""
-    ) -> None:
+    def __init__(self, trace: Trace, steps: tuple[Step, ...] = ()) -> None:
         self.trace = trace
-        self._context = context
-        self._server_name = server_name
-        self._transport: asyncio.Transport | None = None
-        self._tls: ssl.SSLObject | None = None
-        self._incoming: ssl.MemoryBIO | None = None
-        self._outgoing: ssl.MemoryBIO | None = None
-        self._shaken = False
+        self.steps = steps
+        self.steps_begun = 0
         self.refused_certificate: ssl.SSLCertVerificationError | None = None
+        self._transport: asyncio.Transport | None = None
+        self._layers: list[_Layer] = []
+        self._conversation: Conversation | None = None
+        self._talking_to = ""
+        self._heard = bytearray()
         self._done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     # What a kind of check decides.
 
     def opened(self) -> None:
-        """The connection, and the handshake where there is one, is complete."""
+        """The connection, and every step after it, is complete."""
         self.finish()
 
     def received(self, data: bytes) -> None:
@@ -119,11 +90,15 @@ class Channel(asyncio.Protocol):
 
     def send(self, data: bytes) -> None:
         """Sends plain bytes, encrypted where TLS is on."""
-        if self._tls is None:
-            self._write(data)
-            return
-        self._tls.write(data)
-        self._flush()
+        self._put(len(self._layers), data)
+
+    def reply(self, data: bytes) -> None:
+        """Sends what the other side made us say, unless it makes us talk without listening."""
+        transport = self._transport
+        if transport is not None and transport.get_write_buffer_size() > _MOST_UNSENT:
+            self.fail(ErrorKind.PROTOCOL, f"{self.trace.peer} does not read what is sent")
+        else:
+            self.send(data)
 
     def finish(self) -> None:
         """The look is complete; the clock stops here."""
@@ -141,6 +116,11 @@ class Channel(asyncio.Protocol):
     def finished(self) -> bool:
         """Whether the look is over."""
         return self._done.done()
+
+    @property
+    def chosen_protocol(self) -> str | None:
+        """What the other side chose of what was offered by ALPN."""
+        return self._layers[-1].tls.selected_alpn_protocol() if self._layers else None
 
     async def wait(self) -> None:
         """Waits until the look is over.
@@ -166,36 +146,23 @@ class Channel(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
         self.trace.connected = True
-        if self._context is None:
+        if self.steps:
+            self._next_step()
+        else:
             self.opened()
-            return
-        self.trace.enter(Part.TLS)
-        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        try:
-            self._tls = self._context.wrap_bio(
-                self._incoming, self._outgoing, server_hostname=self._server_name or None
-            )
-        except ValueError as error:
-            # A name that no certificate can carry: empty labels, a leading dot, too long.
-            self.fail(ErrorKind.TLS, f"{self._server_name} cannot be a certificate's name: {error}")
-            return
-        self._shake()
 
     def data_received(self, data: bytes) -> None:
         if self._done.done():
             return
         self.trace.received += len(data)
-        if self._tls is None or self._incoming is None:
-            self.received(data)
-            return
-        self._incoming.write(data)
-        if not self._shaken and not self._shake():
-            return
-        self._decrypt()
+        if self._layers:
+            self._feed(0, data)
+        else:
+            self._plain(data)
 
     def eof_received(self) -> None:
-        if self._incoming is not None:
-            self._incoming.write_eof()
+        if self._layers:
+            self._layers[0].incoming.write_eof()
         self._end()
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -210,66 +177,145 @@ class Channel(asyncio.Protocol):
     def _end(self) -> None:
         if self._done.done():
             return
-        if self._tls is not None and not self._shaken:
+        if self._layers and not self._layers[-1].shaken:
+            who = self.trace.tunnel_to or self.trace.address
+            self.fail(ErrorKind.TLS, f"{who} closed the connection during the TLS handshake")
+        elif self._conversation is not None:
             self.fail(
-                ErrorKind.TLS,
-                f"{self.trace.address} closed the connection during the TLS handshake",
+                ErrorKind.PROTOCOL, f"{self._talking_to} closed the connection before TLS began"
             )
         else:
             self.ended()
 
-    def _shake(self) -> bool:
-        """Goes on with the handshake as far as bytes allow; True once it is complete."""
-        assert self._tls is not None
+    # The steps.
+
+    def _next_step(self) -> None:
+        if self.steps_begun == len(self.steps):
+            self.opened()
+            return
+        step = self.steps[self.steps_begun]
+        self.steps_begun += 1
+        if isinstance(step, Words):
+            self.trace.enter(step.part)
+            if step.makes_connection:
+                self.trace.connected = False
+            self._talking_to = step.peer
+            self._conversation = step.talk(self._heard)
+            self._converse()
+            return
+        self.trace.enter(Part.TLS)
         try:
-            self._tls.do_handshake()
+            self._layers.append(_Layer(step))
+        except ValueError as error:
+            # A name that no certificate can carry: empty labels, a leading dot, too long.
+            self.fail(ErrorKind.TLS, f"{step.server_name} cannot be a certificate's name: {error}")
+            return
+        self._shake(len(self._layers) - 1)
+
+    def _converse(self) -> None:
+        assert self._conversation is not None
+        try:
+            said = next(self._conversation)
+        except StopIteration as end:
+            self._conversation = None
+            if self._heard:
+                # Whoever sits on the line may have put it there.
+                self.fail(ErrorKind.TLS, f"{self._talking_to} said more before TLS had begun")
+                return
+            if end.value:
+                self.send(end.value)
+            self.trace.connected = True
+            self._next_step()
+        except LookFailed as failure:
+            self.fail(failure.kind, failure.reason)
+        else:
+            if said:
+                self.send(said)
+
+    def _plain(self, data: bytes) -> None:
+        if self._conversation is None:
+            self.received(data)
+            return
+        self._heard += data
+        if len(self._heard) > _LONGEST_WORDS:
+            limit = _LONGEST_WORDS // 1024
+            self.fail(
+                ErrorKind.PROTOCOL, f"{self._talking_to} said more than {limit} kB before TLS"
+            )
+        else:
+            self._converse()
+
+    def _feed(self, depth: int, data: bytes) -> None:
+        """Takes bytes that arrived below a layer; above the last they are plain."""
+        if depth == len(self._layers):
+            self._plain(data)
+            return
+        layer = self._layers[depth]
+        layer.incoming.write(data)
+        if layer.shaken or self._shake(depth):
+            self._decrypt(depth)
+
+    def _shake(self, depth: int) -> bool:
+        """Goes on with a handshake as far as bytes allow; True when there is more to read."""
+        layer = self._layers[depth]
+        peer = layer.handshake.peer
+        try:
+            layer.tls.do_handshake()
         except ssl.SSLWantReadError:
-            self._flush()
+            self._flush(depth)
             return False
         except ssl.SSLCertVerificationError as error:
             self.refused_certificate = error
-            self._flush()
-            self.fail(ErrorKind.TLS, f"certificate of {self.trace.peer} refused")
+            self._flush(depth)
+            self.fail(ErrorKind.TLS, f"certificate of {peer} refused")
             return False
         except ssl.SSLError as error:
-            self._flush()
-            self.fail(ErrorKind.TLS, f"TLS handshake with {self.trace.peer}: {_tls_reason(error)}")
+            self._flush(depth)
+            self.fail(ErrorKind.TLS, f"TLS handshake with {peer}: {_tls_reason(error)}")
             return False
-        self._shaken = True
-        self._flush()
-        der = self._tls.getpeercert(binary_form=True)
-        if der is not None:
-            self.trace.certificate = read_certificate(der)
-        self.opened()
+        layer.shaken = True
+        if layer.handshake.of_target:
+            ders = shown_chain(layer.tls, verified=layer.handshake.settings.verify)
+            if ders:
+                self.trace.certificate = read_chain(ders)
+        self._next_step()
+        # What comes next mostly has something to say; its first words took our last ones along.
+        self._flush(depth)
         return not self._done.done()
 
-    def _decrypt(self) -> None:
-        assert self._tls is not None
+    def _decrypt(self, depth: int) -> None:
+        tls = self._layers[depth].tls
         while not self._done.done():
             try:
-                data = self._tls.read(_CHUNK)
+                data = tls.read(_CHUNK)
             except ssl.SSLWantReadError:
-                self._flush()
+                self._flush(depth)
                 return
             except ssl.SSLZeroReturnError:
                 self._end()
                 return
             except ssl.SSLError as error:
-                self.fail(ErrorKind.TLS, f"TLS with {self.trace.peer}: {_tls_reason(error)}")
+                peer = self._layers[depth].handshake.peer
+                self.fail(ErrorKind.TLS, f"TLS with {peer}: {_tls_reason(error)}")
                 return
             if not data:
                 self._end()
                 return
-            self.received(data)
+            self._feed(depth + 1, data)
 
-    def _flush(self) -> None:
-        assert self._outgoing is not None
-        if self._outgoing.pending:
-            self._write(self._outgoing.read())
+    def _put(self, layers: int, data: bytes) -> None:
+        """Sends bytes down through so many layers."""
+        if layers == 0:
+            if self._transport is not None:
+                self._transport.write(data)
+            return
+        self._layers[layers - 1].tls.write(data)
+        self._flush(layers - 1)
 
-    def _write(self, data: bytes) -> None:
-        if self._transport is not None:
-            self._transport.write(data)
+    def _flush(self, depth: int) -> None:
+        outgoing = self._layers[depth].outgoing
+        if outgoing.pending:
+            self._put(depth, outgoing.read())
 
 
 def _tls_reason(error: ssl.SSLError) -> str:
@@ -279,115 +325,31 @@ def _tls_reason(error: ssl.SSLError) -> str:
     return (error.reason or "failed").replace("_", " ").lower()
 
 
-def with_port(host: str, port: int) -> str:
-    """Host and port as one word, IPv6 in brackets."""
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
-async def resolve(host: str, trace: Trace, family: int = socket.AF_UNSPEC) -> list[str]:
-    """Looks a host up, as a part of its own.
-
-    Raises:
-        LookFailed: of kind `dns`.
-    """
-    trace.enter(Part.RESOLVE)
-    if is_address(host):
-        return [host]
-    try:
-        found = await lookups.addresses(host, family)
-    except UnicodeError:
-        raise LookFailed(ErrorKind.DNS, f"{host} is not a name that can be looked up") from None
-    except socket.gaierror as error:
-        if error.errno == socket.EAI_AGAIN:
-            reason = f"no resolver answered for {host}"
-        elif error.errno in (socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)):
-            reason = f"the name {host} does not exist"
-        else:
-            reason = f"looking up {host} failed: {error.strerror}"
-        raise LookFailed(ErrorKind.DNS, reason) from None
-    except OSError as error:
-        raise LookFailed(ErrorKind.OBSERVER, f"cannot look up {host}: {error.strerror}") from None
-    if not found:
-        raise LookFailed(ErrorKind.DNS, f"the name {host} has no address")
-    return found
-
-
-async def connect(channel: Channel, host: str, port: int, *, deadline: float) -> None:
-    """Resolves a host and connects the channel to the first of its addresses that answers.
-
-    An address that does not answer may use its share of the time that is left, so that a dead one
-    among several (IPv6 without a route, mostly) does not hide the others.
-
-    Args:
-        channel: not connected yet.
-        host: a name or an address.
-        port: 1–65,535.
-        deadline: on the event loop's clock; the caller's own timeout ends the whole look.
-
-    Raises:
-        LookFailed: of kind `dns`, `connect`, `refused` or `observer`.
-        TimeoutError: when the last address did not answer.
-    """
-    trace = channel.trace
-    addresses = (await resolve(host, trace))[:_MOST_ADDRESSES]
-    loop = asyncio.get_running_loop()
-    trace.enter(Part.CONNECT)
-    failure: LookFailed | None = None
-    for index, address in enumerate(addresses):
-        trace.address = with_port(address, port)
-        left = len(addresses) - index
-        try:
-            if left == 1:
-                await loop.create_connection(lambda: channel, address, port)
-            else:
-                share = (deadline - loop.time()) / left
-                async with asyncio.timeout(share):
-                    await loop.create_connection(lambda: channel, address, port)
-        except TimeoutError as error:
-            if error.errno is None and left == 1:
-                raise
-            reason = f"connect to {trace.address} not answered"
-            failure = LookFailed(ErrorKind.TIMEOUT, reason)
-        except OSError as error:
-            failure = _connect_failure(error, trace.address)
-        else:
-            return
-    assert failure is not None
-    raise failure
-
-
-def _connect_failure(error: OSError, address: str) -> LookFailed:
-    number = error.errno
-    words = os.strerror(number).lower() if number else str(error)
-    if number in _OWN_TROUBLE:
-        return LookFailed(ErrorKind.OBSERVER, f"this host cannot connect to {address}: {words}")
-    if number == errno.ECONNREFUSED:
-        return LookFailed(ErrorKind.REFUSED, f"connect to {address} refused")
-    if number in _UNREACHABLE:
-        return LookFailed(ErrorKind.CONNECT, f"connect to {address}: no route to it ({words})")
-    if number in (errno.EACCES, errno.EPERM):
-        return LookFailed(ErrorKind.OBSERVER, f"this host may not connect to {address}: {words}")
-    return LookFailed(ErrorKind.CONNECT, f"connect to {address} failed: {words}")
-
-
 class _Showing(Channel):
     """A handshake that only wants to see the certificate."""
 
 
-async def explain_refusal(
-    channel: Channel, error: ssl.SSLCertVerificationError, *, http: bool, server_name: str
-) -> LookFailed:
+async def explain_refusal(channel: Channel) -> LookFailed | None:
     """Says why a certificate was refused, and notes the certificate in the channel's trace.
 
     Args:
-        channel: the one whose handshake failed.
-        error: what OpenSSL said.
-        http: as for `tls_context`.
-        server_name: the name that was asked for.
+        channel: the one that failed.
+
+    Returns:
+        None when it did not fail for a certificate.
     """
-    trace = channel.trace
-    trace.certificate = await _show_certificate(trace.address, http, server_name)
-    return LookFailed(ErrorKind.TLS, _refusal(error, trace.certificate, trace.peer, server_name))
+    error = channel.refused_certificate
+    if error is None:
+        return None
+    *before, refused = channel.steps[: channel.steps_begun]
+    assert isinstance(refused, Handshake)
+    settings = refused.settings.lenient()
+    again = replace(refused, settings=settings, context=tls_context(settings), of_target=True)
+    shown = await _show_certificate(channel.trace.address, (*before, again))
+    if refused.of_target:
+        channel.trace.certificate = shown
+    reason = _refusal(error, shown, refused.peer, refused.server_name)
+    return LookFailed(ErrorKind.TLS, reason)
 
 
 def _refusal(
@@ -414,11 +376,11 @@ def _refusal(
     return f"{whose} refused: {error.verify_message}"
 
 
-async def _show_certificate(address: str, http: bool, server_name: str) -> Certificate | None:
+async def _show_certificate(address: str, steps: tuple[Step, ...]) -> Certificate | None:
     host, _, port = address.rpartition(":")
     # Its own trace: the times of this handshake are not the target's answer.
     trace = Trace(address)
-    channel = _Showing(trace, tls_context(False, None, http), server_name)
+    channel = _Showing(trace, steps)
     loop = asyncio.get_running_loop()
     try:
         await loop.create_connection(lambda: channel, host.strip("[]"), int(port))

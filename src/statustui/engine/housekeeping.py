@@ -1,4 +1,5 @@
-"""Does what is due by the clock and not by a check: posts, windows, recoveries, partitions."""
+"""Does what is due by the clock and not by a check: posts, windows, recoveries, partitions, and
+what has become too old."""
 
 from __future__ import annotations
 
@@ -14,9 +15,16 @@ _LOG = logging.getLogger("statustui.engine")
 
 TICK_SECONDS = 1.0
 _HOUSE_SECONDS = 3_600.0
+# What could not go at once is tried again sooner.
+_HOUSE_AGAIN_SECONDS = 60.0
 
 
-async def keep_time(store: EngineStore, clock: Clock, held: Callable[[], Lease | None]) -> None:
+async def keep_time(
+    store: EngineStore,
+    clock: Clock,
+    held: Callable[[], Lease | None],
+    silent_seconds: float,
+) -> None:
     """Ticks until cancelled: every second what is due, every hour what is to be kept ready.
 
     A tick that the database refuses is tried again a second later; it changes nothing by halves.
@@ -24,19 +32,29 @@ async def keep_time(store: EngineStore, clock: Clock, held: Callable[[], Lease |
     Args:
         store: the database.
         clock: the time.
-        held: the lease at that moment; without it only the posts of people are applied.
+        held: the keeper's lease at that moment; without it only the posts of people are applied.
+        silent_seconds: how long a region's engines may say nothing until it counts as gone.
     """
     house_in = 0.0
     troubled = False
     while True:
         try:
-            if house_in <= 0:
-                await store.keep_house()
-                house_in = _HOUSE_SECONDS
             await store.apply_due_posts()
             lease = held()
             if lease is not None:
+                if house_in <= 0:
+                    # Set first: trouble with what is old must not keep what is due from being done.
+                    house_in = _HOUSE_AGAIN_SECONDS
+                    pruned = await store.keep_house()
+                    if pruned.months:
+                        _LOG.info(
+                            "dropped raw checks of %s",
+                            ", ".join(map("{:%Y-%m}".format, pruned.months)),
+                        )
+                    if pruned.is_done:
+                        house_in = _HOUSE_SECONDS
                 await store.tick(lease, clock.now())
+                await store.silence_regions(lease, clock.now(), silent_seconds)
             troubled = False
         except LeaseLost:
             _LOG.debug("a tick was refused: the lease is another's")

@@ -14,6 +14,7 @@ import ipaddress
 import socket
 import threading
 from collections.abc import Callable
+from functools import lru_cache
 from queue import SimpleQueue
 
 _THREADS = 64
@@ -90,6 +91,7 @@ def _look_up(host: str, family: int) -> _Answer:
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
+@lru_cache(maxsize=16_384)
 def is_address(host: str) -> bool:
     """Whether a host is written as an IPv4 or IPv6 address (which may carry a zone)."""
     try:

@@ -15,6 +15,10 @@ A look that could not start within its tolerance (a quarter of the interval, bet
 seconds) is skipped: its monitor goes on with the next slot, and the skipped one is a hole in the
 coverage. So a machine that slept for an hour wakes to the slots that come, not to those that
 passed, and an engine with too much to do does less instead of falling further behind.
+
+Monitors that come from an engine that stopped or died, whose last slot nobody looked in, are looked
+at once on arrival: evenly, at most a thousand a second, and only within the tolerance as the look
+of that slot.
 """
 
 from __future__ import annotations
@@ -22,17 +26,26 @@ from __future__ import annotations
 import heapq
 import itertools
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum, auto
 
 from statustui.domain.decision import WatchedMonitor
 from statustui.domain.monitor import host_of
-from statustui.domain.scheduling import Due, Timetable, extra_due, first_due, next_due
+from statustui.domain.scheduling import (
+    Due,
+    Timetable,
+    extra_due,
+    first_due,
+    next_due,
+    next_slot,
+    slot_before,
+)
 
 _TOLERANCE_LEAST = timedelta(seconds=1)
 _TOLERANCE_MOST = timedelta(seconds=10)
+_BETWEEN_OVERDUE = timedelta(milliseconds=1)
 
 
 class _Place(Enum):
@@ -101,6 +114,11 @@ class Scheduler:
         """How many looks were skipped since the start, because they could not start in time."""
         return self._skipped
 
+    @property
+    def keys(self) -> Set[int]:
+        """The monitors that are scheduled."""
+        return self._entries.keys()
+
     def watches(self, key: int) -> bool:
         """Whether a monitor is scheduled."""
         return key in self._entries
@@ -125,6 +143,7 @@ class Scheduler:
         }
         for key in [key for key in self._entries if key not in active]:
             self._drop(key)
+        overdue: list[_Entry] = []
         for key, monitor in active.items():
             entry = self._entries.get(key)
             if entry is None:
@@ -133,6 +152,8 @@ class Scheduler:
                 last = last_looks.get(key)
                 if key in self._running:
                     entry.place = _Place.RUNNING  # paused and resumed during one look
+                elif last is not None and _is_overdue(_timetable(entry), last, now):
+                    overdue.append(entry)
                 else:
                     self._begin(entry, last, now)
                 asked = monitor.run_requested_at
@@ -143,6 +164,7 @@ class Scheduler:
                 self._update(entry, monitor, now)
             if is_asked:
                 self._request(entry, now)
+        self._spread(overdue, now)
 
     def reschedule(self, now: datetime) -> None:
         """Gives every waiting monitor its next slot again, after the clock was set."""
@@ -160,8 +182,13 @@ class Scheduler:
             heapq.heappop(self._heap)
         return None
 
-    def take(self, now: datetime) -> list[Run]:
-        """What is to be started now; each of them must be `finish`ed."""
+    def take(self, now: datetime, most: int | None = None) -> list[Run]:
+        """What is to be started now; each of them must be `finish`ed.
+
+        Args:
+            now: the time.
+            most: how many at the most; the rest is given out by the next call.
+        """
         while (at := self.next_at()) is not None and at <= now:
             _, _, key = heapq.heappop(self._heap)
             entry = self._entries[key]
@@ -169,7 +196,7 @@ class Scheduler:
             self._ready.append(entry)
         self._unblock()
         runs: list[Run] = []
-        while self._ready and len(self._running) < self._concurrency:
+        while self._ready and len(self._running) < self._concurrency and len(runs) != most:
             entry = self._ready.popleft()
             if entry.is_gone or entry.due is None:
                 continue
@@ -249,6 +276,20 @@ class Scheduler:
         else:
             self._push(entry, next_due(timetable, now))
 
+    def _spread(self, overdue: list[_Entry], now: datetime) -> None:
+        """Lets those look soon whose last slot passed while nobody looked."""
+        for place, entry in enumerate(overdue):
+            if entry.due is not None:
+                continue  # somebody asked for a look at once
+            timetable = _timetable(entry)
+            at = now + place * _BETWEEN_OVERDUE
+            slot = slot_before(timetable, now)
+            following = next_slot(timetable, now)
+            if following is not None and following <= at:
+                self._push(entry, next_due(timetable, now))
+            else:
+                self._push(entry, Due(at, slot, is_extra=at - slot > _tolerance(timetable)))
+
     def _update(self, entry: _Entry, monitor: WatchedMonitor, now: datetime) -> None:
         changed = entry.monitor.timetable != monitor.timetable
         entry.monitor = monitor
@@ -283,6 +324,12 @@ def _timetable(entry: _Entry) -> Timetable:
     if timetable is None:
         raise ValueError("a monitor without a timetable is not scheduled")
     return timetable
+
+
+def _is_overdue(timetable: Timetable, last_look: datetime, now: datetime) -> bool:
+    """Whether a slot has passed in which, or after which, nobody looked."""
+    slot = slot_before(timetable, now)
+    return last_look < slot and timetable.from_at <= slot
 
 
 def _tolerance(timetable: Timetable) -> timedelta:

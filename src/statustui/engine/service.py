@@ -1,9 +1,9 @@
-"""The engine: takes the lease, looks when it is time, decides, and hands what it decided on.
+"""The engine: takes its part in a region, looks when it is time, decides, and hands that on.
 
-Its life is a loop of two states. On *standby* it asks for the lease now and then, and at once when
-it hears that it was given back. *Active*, it runs five tasks until it is asked to stop or the lease
-is lost: checks, the writer, the lease, changes of configuration, and what is due by the clock. None
-of them waits for another: while the database is away, checks go on and their results queue up.
+Its life is a loop of two states. On *standby* it asks for a part until the database gives it one.
+*Active*, it runs its tasks until it is asked to stop: looks, the writer, the beat by which others
+know that it lives, what is configured, and what one engine does by the clock for all of them. None
+of them waits for another: while the database is away, looks go on and their results queue up.
 """
 
 from __future__ import annotations
@@ -12,51 +12,37 @@ import asyncio
 import logging
 import os
 import socket
-from collections.abc import Awaitable
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
-from typing import Any, Protocol
-from uuid import UUID, uuid4
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import uuid4
 
 import statustui
-from statustui.domain.decision import Memory, WatchedMonitor, decide
-from statustui.domain.errors import Conflict, DatabaseUnavailable, StatustuiError
-from statustui.domain.monitor import CheckConfig
-from statustui.domain.observation import Observation
-from statustui.domain.status import ErrorKind
-from statustui.domain.verdict import VerdictState, wants_retry
+from statustui.domain.enginemetrics import EngineSnapshot
+from statustui.domain.errors import DatabaseUnavailable, StatustuiError
 from statustui.engine import checkers
+from statustui.engine.beats import BeatReader
 from statustui.engine.clock import Clock
+from statustui.engine.counters import Counters
+from statustui.engine.following import Following
 from statustui.engine.housekeeping import keep_time
-from statustui.engine.leases import RENEW_SECONDS, LeaseKeeper
-from statustui.engine.scheduler import Run, Scheduler
-from statustui.engine.tasks import cancel, first
+from statustui.engine.looking import Look, Looking
+from statustui.engine.membership import KeeperLease, Membership, Rhythm
+from statustui.engine.tasks import cancel, first, wait_for
 from statustui.engine.writer import Writer
 from statustui.settings import EngineSettings
-from statustui.store.changes import EVERYBODY, Change, ChangeListener, Resync, Subscription
-from statustui.store.engine import EngineStore, LeaseLost, Window
+from statustui.store.changes import EVERYBODY, ChangeListener
+from statustui.store.engine import EngineStore
 
 _LOG = logging.getLogger("statustui.engine")
 
 # How long looks under way may go on after a stop was asked for, and how long the rest may take.
 _FINISH_SECONDS = 0.8
 _FLUSH_SECONDS = 1.2
-_LEAVE_SECONDS = 0.3
+_LEAVE_SECONDS = 0.4
 _RETRY_SECONDS = 0.5
-# Every look ends at its timeout. One that took so much longer was held up here, not over there.
-_HELD_UP = timedelta(seconds=1)
-_MICROSECOND = timedelta(microseconds=1)
-_RELOADING = frozenset({"configuration", "maintenance"})
-
-
-class Look(Protocol):
-    """Looks at a target once, as `checkers.look` does."""
-
-    def __call__(
-        self, config: CheckConfig, *, timeout_ms: int, options: checkers.LookOptions
-    ) -> Awaitable[Observation]:
-        """See `checkers.look`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +62,9 @@ class EngineStatus:
         pending_results: decisions that wait for the database.
         behind_seconds: how late looks start.
         unavailable: why the database does not answer; None when it does.
+        spooled_results: results on disk that wait for the database.
+        region: where it looks from; members: how many engines share that region.
+        share: the part of the region's monitors that it watches, 0 to 1.
     """
 
     state: str
@@ -85,6 +74,10 @@ class EngineStatus:
     lost_results: int
     behind_seconds: float
     unavailable: str | None
+    spooled_results: int = 0
+    region: str = "local"
+    members: int = 0
+    share: float = 0.0
 
 
 class Engine:
@@ -97,6 +90,10 @@ class Engine:
         holder: how operators know this process: "host:pid".
         look: looks at a target.
         clock: the time.
+        rhythm: how often it says that it lives, and when others stop believing it.
+
+    Attributes:
+        counters: what it did, counted.
     """
 
     def __init__(
@@ -108,41 +105,71 @@ class Engine:
         holder: str,
         look: Look = checkers.look,
         clock: Clock | None = None,
+        rhythm: Rhythm | None = None,
     ) -> None:
         self._store = store
         self._changes = changes
         self._settings = settings
         self._holder = holder
-        self._look = look
         self._clock = clock or Clock()
+        self._rhythm = rhythm or Rhythm()
         self._id = uuid4()
         self._region = settings.region
-        self._region_key = 0
         self._state = "starting"
         self._started_at = self._clock.now()
-        self._scheduler = Scheduler(settings.concurrency, settings.per_host_concurrency)
+        self.counters = Counters()
         self._writer = Writer(
-            store, self._clock, settings.queue_size, settings.flush_interval_ms / 1000
+            store,
+            self._clock,
+            settings.queue_size,
+            settings.flush_interval_ms / 1000,
+            self.counters,
         )
-        self._lease = LeaseKeeper(store, f"engine:{settings.region}", self._id, self._info)
-        self._options = checkers.LookOptions(wall_clock=self._clock.now)
-        self._memories: dict[int, Memory] = {}
-        self._windows: dict[UUID, list[Window]] = {}
-        self._unreadable: frozenset[int] = frozenset()
-        self._pauses_end_at: datetime | None = None
-        self._wake = asyncio.Event()
-        self._looks: set[asyncio.Task[None]] = set()
+        self._looking = Looking(look, self._clock, self._writer, BeatReader(store), settings)
+        self._membership = Membership(
+            store, self._id, self._rhythm, self._register, self._clock.now
+        )
+        self._keeper = KeeperLease(store, self._id, self._rhythm)
+        self._following = Following(
+            store,
+            self._clock,
+            self._membership,
+            self._looking,
+            lambda: self._keeper.held,
+            settings.region,
+            settings.configuration_poll_seconds,
+        )
 
     def status(self) -> EngineStatus:
         """How the engine is at the moment, for health checks."""
+        scheduler, share = self._looking.scheduler, self._membership.share
         return EngineStatus(
             state=self._state,
-            monitors=self._scheduler.monitors,
-            running=self._scheduler.running,
+            monitors=scheduler.monitors,
+            running=scheduler.running,
             pending_results=self._writer.pending,
             lost_results=self._writer.lost,
-            behind_seconds=self._scheduler.behind_seconds(self._clock.now()),
+            behind_seconds=scheduler.behind_seconds(self._clock.now()),
             unavailable=self._writer.unavailable,
+            region=self._region,
+            members=len(share.members) if share is not None else 0,
+            share=scheduler.monitors / max(1, self._following.of_region),
+        )
+
+    def now(self) -> datetime:
+        """The time by the engine's clock."""
+        return self._clock.now()
+
+    def snapshot(self) -> Callable[[], EngineSnapshot]:
+        """What the engine did so far, for the metrics; see `Counters.snapshot`."""
+        status = self.status()
+        # What another engine looks at meanwhile is told by that one.
+        self.counters.keep_only(self._looking.scheduler.keys)
+        return self.counters.snapshot(
+            queued=status.pending_results,
+            spooled=status.spooled_results,
+            lost=status.lost_results,
+            region=self._region,
         )
 
     async def run(self, stop: asyncio.Event) -> EngineReport:
@@ -158,7 +185,7 @@ class Engine:
                         await self._be_active(stop)
                 except Exception:  # noqa: BLE001  the supervisor: a defect must not end the watch
                     _LOG.exception("the engine failed in itself and starts again")
-                    await first(stop.wait(), asyncio.sleep(RENEW_SECONDS))
+                    await first(stop.wait(), asyncio.sleep(self._rhythm.beat_seconds))
         finally:
             lost = await self._end()
         return EngineReport(lost)
@@ -166,64 +193,60 @@ class Engine:
     # -- standby ---------------------------------------------------------------------------------
 
     async def _stand_by(self, stop: asyncio.Event) -> bool:
-        """Waits for the lease; returns whether it was had before the stop."""
-        hints = self._changes.subscribe()
+        """Takes part in the region; returns whether that came about before the stop."""
         troubled = False
         while not stop.is_set():
             try:
-                self._region_key = await self._store.register(
-                    self._id,
-                    self._region,
-                    socket.gethostname(),
-                    os.getpid(),
-                    statustui.__version__,
-                )
-                # What was queued when the lease was lost was decided by nobody.
+                # What is queued from before was decided with a memory that is gone.
                 await self._writer.record_facts()
-                if await self._lease.take() is not None:
-                    return True
-                if self._state != "standby":
-                    _LOG.info("standing by: another engine checks in region %s", self._region)
-                self._state = "standby"
-                troubled = False
+                self._looking.forget()
+                await self._membership.join()
+                return True
             except DatabaseUnavailable as error:
                 if not troubled:
                     _LOG.warning("waiting for the database: %s", error.message)
                 troubled = True
-            await first(
-                stop.wait(),
-                asyncio.sleep(_RETRY_SECONDS if troubled else RENEW_SECONDS),
-                _until_lease_changes(hints),
-            )
+            await first(stop.wait(), asyncio.sleep(_RETRY_SECONDS))
         return False
+
+    async def _register(self) -> int:
+        return await self._store.register(
+            self._id, self._region, socket.gethostname(), os.getpid(), statustui.__version__
+        )
 
     # -- active ----------------------------------------------------------------------------------
 
     async def _be_active(self, stop: asyncio.Event) -> None:
-        """Runs everything until the stop or the loss of the lease."""
+        """Runs everything until the stop."""
         # From here on nothing that is announced is missed; what was before is about to be read.
         changes = self._changes.subscribe()
-        if not await self._begin(stop):
-            return
-        self._state = "active"
-        _LOG.info("active in region %s: %d monitors", self._region, self._scheduler.monitors)
-        writing = asyncio.create_task(self._writer.run(self._lease), name="writer")
         tasks: list[asyncio.Task[Any]] = [
-            writing,
-            asyncio.create_task(self._check(), name="checks"),
-            asyncio.create_task(self._renew(), name="lease"),
-            asyncio.create_task(self._follow(changes), name="configuration"),
-            asyncio.create_task(
-                keep_time(self._store, self._clock, lambda: self._lease.held), name="clock"
-            ),
+            asyncio.create_task(self._following.listen(changes), name="announcements"),
+            asyncio.create_task(self._belong(), name="membership"),
         ]
         stopping = asyncio.create_task(stop.wait(), name="stop")
         try:
-            await asyncio.wait({*tasks, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            if await self._begin(stop):
+                tasks += [
+                    asyncio.create_task(self._writer.run(self._membership), name="writer"),
+                    asyncio.create_task(self._looking.run(), name="checks"),
+                    asyncio.create_task(self._following.run(), name="configuration"),
+                    asyncio.create_task(
+                        keep_time(
+                            self._store,
+                            self._clock,
+                            lambda: self._keeper.held,
+                            self._rhythm.silent_seconds,
+                        ),
+                        name="clock",
+                    ),
+                ]
+                await asyncio.wait({*tasks, stopping}, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for task in tasks[1:]:
-                task.cancel()
-            await self._finish_looks(_FINISH_SECONDS if stop.is_set() else 0.0)
+            for task in tasks:
+                if task.get_name() != "writer":
+                    task.cancel()
+            await self._looking.finish(_FINISH_SECONDS if stop.is_set() else 0.0)
             stopping.cancel()
             # A task may hang in a line that is silent, and then it is left behind.
             ended, _ = await cancel([*tasks, stopping], _LEAVE_SECONDS)
@@ -234,215 +257,57 @@ class Engine:
             self._state = "standby"
 
     async def _begin(self, stop: asyncio.Event) -> bool:
-        """Loads everything and settles what happened while nobody checked."""
-        self._scheduler = Scheduler(self._settings.concurrency, self._settings.per_host_concurrency)
+        """Loads this engine's part of the region."""
         while not stop.is_set():
             try:
-                lease = await self._lease.renew()
-                if lease is None:
-                    return False
-                self._memories = await self._store.load_memories(self._region_key)
-                await self._store.settle(lease, self._clock.now(), organizations=None)
-                await self._reload()
-                return True
-            except LeaseLost:
-                return False
+                await self._following.reload()
             except DatabaseUnavailable as error:
                 _LOG.warning("waiting for the database: %s", error.message)
                 await first(stop.wait(), asyncio.sleep(_RETRY_SECONDS))
+            else:
+                self._state = "active"
+                status = self.status()
+                _LOG.info(
+                    "active in region %s: %d monitors, %d engines",
+                    self._region,
+                    status.monitors,
+                    status.members,
+                )
+                return True
         return False
 
-    async def _check(self) -> None:
-        """Starts looks when they are due."""
+    async def _belong(self) -> None:
+        """Says that this engine lives, and follows who else does, until cancelled."""
         loop = asyncio.get_running_loop()
+        changed = self._following.members_changed
+        beat_at = loop.time()
         while True:
-            if self._clock.jumped():
-                _LOG.warning("the clock was set or this machine slept: missed looks are skipped")
-                self._scheduler.reschedule(self._clock.now())
-            now = self._clock.now()
-            for run in self._scheduler.take(now):
-                task = loop.create_task(self._look_once(run))
-                self._looks.add(task)
-                task.add_done_callback(self._looks.discard)
-            following = self._scheduler.next_at()
-            seconds = 1.0
-            if following is not None:
-                seconds = min(1.0, max(0.0, (following - self._clock.now()).total_seconds()))
-            timer = loop.call_later(seconds, self._wake.set)
-            await self._wake.wait()
-            timer.cancel()
-            self._wake.clear()
-
-    async def _look_once(self, run: Run) -> None:
-        """One look, and what follows from it."""
-        monitor = run.monitor
-        retry = False
-        try:
-            observation = await self._observe(monitor)
-            if self._scheduler.watches(monitor.key):
-                retry = self._decide(monitor, observation, run)
-        finally:
-            self._scheduler.finish(run, self._clock.now(), retry=retry)
-            self._wake.set()
-
-    async def _observe(self, monitor: WatchedMonitor) -> Observation:
-        started_at = self._clock.now()
-        mark = self._clock.mark()
-        try:
-            seen = await self._look(
-                monitor.spec.config, timeout_ms=monitor.spec.timeout_ms, options=self._options
-            )
-        except Exception:  # noqa: BLE001  a defect in a checker must not end the watch: nobody could look
-            _LOG.exception("looking for monitor %s failed in itself", monitor.id)
-            spent = self._clock.now() - started_at
-            return Observation(
-                started_at=started_at,
-                duration_ms=spent / timedelta(milliseconds=1),
-                error_kind=ErrorKind.OBSERVER,
-                reason="the check failed in itself; its log says why",
-            )
-        if self._clock.since(mark) <= timedelta(milliseconds=monitor.spec.timeout_ms) + _HELD_UP:
-            return seen
-        # A frozen process or a sleeping machine: the target may have answered in time.
-        return replace(
-            seen,
-            error_kind=ErrorKind.OBSERVER,
-            reason="the watch itself stood still during this look",
-        )
-
-    def _decide(self, monitor: WatchedMonitor, observation: Observation, run: Run) -> bool:
-        """Queues what follows from a look; returns whether it wants a retry."""
-        memory = self._memories.get(monitor.key, Memory())
-        last = memory.last_checked_at
-        if last is not None and observation.started_at <= last:
-            # Checks of one monitor are told apart by their start.
-            observation = replace(observation, started_at=last + _MICROSECOND)
-        try:
-            decision = decide(
-                monitor,
-                memory,
-                observation,
-                run.due,
-                in_maintenance=self._in_maintenance(monitor, observation.started_at),
-            )
-        except StatustuiError as error:
-            _LOG.error("a look of monitor %s cannot be judged: %s", monitor.id, error.message)
-            return False
-        self._memories[monitor.key] = decision.memory
-        self._writer.put(decision)
-        return wants_retry(decision.memory.verdict, monitor.spec)
-
-    def _in_maintenance(self, monitor: WatchedMonitor, at: datetime) -> bool:
-        return any(
-            window.starts_at <= at and (window.ends_at is None or at < window.ends_at)
-            for window in self._windows.get(monitor.service_id, ())
-        )
-
-    async def _finish_looks(self, seconds: float) -> None:
-        """Waits a little for looks under way; the rest never happened."""
-        if self._looks and seconds:
-            await asyncio.wait(self._looks, timeout=seconds)
-        looks = list(self._looks)
-        for task in looks:
-            task.cancel()
-        await asyncio.gather(*looks, return_exceptions=True)
-
-    async def _renew(self) -> None:
-        """Renews the lease until another engine has it."""
-        while True:
-            await asyncio.sleep(RENEW_SECONDS)
             try:
-                if await self._lease.renew() is None:
-                    return
-                now = self._clock.now()
-                behind = self._scheduler.behind_seconds(now)
-                await self._store.beat(self._id, behind, self._info())
+                if loop.time() >= beat_at:
+                    beat_at = loop.time() + self._rhythm.beat_seconds
+                    await self._membership.beat(self._behind_seconds(), self._info())
+                else:
+                    await self._membership.renew()
+                if await self._keeper.take(self._info()):
+                    # Whatever the keeper before did not come to is settled now.
+                    self._following.ask(EVERYBODY)
+                self._following.ask_if_shared_anew()
             except DatabaseUnavailable as error:
-                _LOG.debug("the lease could not be renewed: %s", error.message)
+                _LOG.debug("nobody heard that this engine lives: %s", error.message)
+                beat_at = min(beat_at, loop.time() + _RETRY_SECONDS)
+            except StatustuiError as error:
+                _LOG.error("the region could not be followed: %s", error.message)
+            await wait_for(changed, max(0.0, beat_at - loop.time()))
+            changed.clear()
 
-    # -- configuration ---------------------------------------------------------------------------
-
-    async def _follow(self, changes: Subscription) -> None:
-        """Takes over edits within moments of their announcement, and now and then without one."""
-        while True:
-            bundle = await _next_within(changes, self._until_reload())
-            organizations: list[str] | None = []
-            if isinstance(bundle, Resync):
-                organizations = None
-            elif bundle is not None:
-                kinds = {change.kind for change in bundle}
-                if not kinds & _RELOADING:
-                    continue
-                organizations = _organizations(bundle)
-            is_done = await self._take_over(organizations)
-            while not is_done:
-                await asyncio.sleep(_RETRY_SECONDS)
-                is_done = await self._take_over(organizations)
-
-    async def _take_over(self, organizations: list[str] | None) -> bool:
-        """Settles and reads the configuration; returns whether that is done with."""
-        try:
-            held = self._lease.held
-            if held is not None:
-                await self._store.settle(held, self._clock.now(), organizations=organizations)
-            await self._reload()
-        except LeaseLost:
-            return True  # the lease's own task finds out what that means
-        except DatabaseUnavailable as error:
-            _LOG.debug("configuration is read later: %s", error.message)
-            return False
-        except Conflict as error:
-            _LOG.info("somebody edits the same at this moment: %s", error.message)
-            return False
-        return True
-
-    def _until_reload(self) -> float:
-        """Seconds until the configuration is read again without an announcement."""
-        seconds = self._settings.configuration_poll_seconds
-        if self._pauses_end_at is not None:
-            left = (self._pauses_end_at - self._clock.now()).total_seconds() + 0.05
-            seconds = min(seconds, max(left, 0.05))
-        return seconds
-
-    async def _reload(self) -> None:
-        work = await self._store.load_work(self._region, self._region_key)
-        for key in work.unreadable.keys() - self._unreadable:
-            _LOG.error("monitor %d is not watched: %s", key, work.unreadable[key])
-        self._unreadable = frozenset(work.unreadable)
-        now = self._clock.now()
-        for key, monitor in work.monitors.items():
-            if monitor.is_paused and key in self._memories:
-                # What was known before a pause says nothing about the time after it.
-                memory = self._memories[key]
-                forgotten = VerdictState(last_good_at=memory.verdict.last_good_at)
-                self._memories[key] = replace(memory, verdict=forgotten)
-        self._memories = {
-            key: memory for key, memory in self._memories.items() if key in work.monitors
-        }
-        self._windows = {}
-        for window in work.windows:
-            self._windows.setdefault(window.service_id, []).append(window)
-        self._pauses_end_at = min(
-            (
-                monitor.paused_until
-                for monitor in work.monitors.values()
-                if monitor.is_paused and monitor.spec.is_active and monitor.paused_until is not None
-            ),
-            default=None,
-        )
-        last_looks = {
-            key: memory.last_checked_at
-            for key, memory in self._memories.items()
-            if memory.last_checked_at is not None
-        }
-        self._scheduler.load(work.monitors, last_looks, now)
-        self._wake.set()
+    def _behind_seconds(self) -> float:
+        return self._looking.scheduler.behind_seconds(self._clock.now())
 
     # -- the end ---------------------------------------------------------------------------------
 
     async def _end(self) -> int:
-        """Writes what is queued, gives the lease back, and says how many results were lost."""
-        closing = asyncio.create_task(self._writer.close(self._lease.held, _FLUSH_SECONDS))
+        """Writes what is queued, leaves the region, and says how many results were lost."""
+        closing = asyncio.create_task(self._writer.close(self._membership.share, _FLUSH_SECONDS))
         await asyncio.wait({closing}, timeout=_FLUSH_SECONDS + _LEAVE_SECONDS)
         leaving = asyncio.create_task(self._leave())
         await asyncio.wait({leaving}, timeout=_LEAVE_SECONDS)
@@ -452,10 +317,11 @@ class Engine:
 
     async def _leave(self) -> None:
         with suppress(DatabaseUnavailable):
-            await self._lease.release()
-            await self._store.sign_off(self._id)
+            await self._membership.leave()
+            await self._keeper.release()
 
     def _info(self) -> dict[str, object]:
+        status = self.status()
         return {
             "holder": self._holder,
             "host": socket.gethostname(),
@@ -463,33 +329,7 @@ class Engine:
             "region": self._region,
             "version": statustui.__version__,
             "started_at": self._started_at.isoformat(),
-            "monitors": self._scheduler.monitors,
-            "behind_seconds": round(self._scheduler.behind_seconds(self._clock.now()), 3),
+            "monitors": status.monitors,
+            "behind_seconds": round(status.behind_seconds, 3),
+            "clock_skew_seconds": round(self._membership.clock_skew.total_seconds(), 3),
         }
-
-
-def _organizations(bundle: frozenset[Change]) -> list[str] | None:
-    """The keys of those whose configuration or windows changed; None for everybody's."""
-    keys = {change.org_key for change in bundle if change.kind in _RELOADING}
-    return None if EVERYBODY in keys else sorted(keys)
-
-
-async def _next_within(changes: Subscription, seconds: float) -> frozenset[Change] | Resync | None:
-    """The next bundle of changes, None when none came in time."""
-    try:
-        async with asyncio.timeout(seconds):
-            async for bundle in changes:
-                return bundle
-            # The listener was closed: nothing comes any more, the slow poll goes on.
-            await asyncio.Event().wait()
-    except TimeoutError:
-        pass
-    return None
-
-
-async def _until_lease_changes(changes: Subscription) -> None:
-    """Returns when a lease changed hands or was given back."""
-    async for bundle in changes:
-        if isinstance(bundle, Resync) or any(change.kind == "leases" for change in bundle):
-            return
-    await asyncio.Event().wait()

@@ -41,3 +41,12 @@ async def first(*awaitables: Coroutine[Any, Any, object]) -> None:
         await asyncio.gather(*tasks, return_exceptions=True)
     for task in done:
         task.result()
+
+
+async def wait_for(event: asyncio.Event, seconds: float) -> None:
+    """Waits for an event for at most some time, whether it came or not."""
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        return

@@ -47,6 +47,9 @@ class Trace:
         part: the part under way, None before the first and after the last.
         peer: what is being talked to, as the configuration names it ("api.acme.test:443").
         address: the address that was tried last, with its port.
+        addresses: all addresses of the names that were looked up, in the order of trying.
+        tunnel_to: whom a proxy was asked to connect to, empty without one; `address` is the
+            proxy's then.
         connected: whether a connection was had.
         certificate: the leaf that was shown.
         received: bytes that came, for saying how an answer was cut off.
@@ -56,6 +59,7 @@ class Trace:
         "_mark",
         "_spent",
         "address",
+        "addresses",
         "certificate",
         "connected",
         "ended",
@@ -63,11 +67,14 @@ class Trace:
         "peer",
         "received",
         "started",
+        "tunnel_to",
     )
 
     def __init__(self, peer: str = "") -> None:
         self.peer = peer
         self.address = ""
+        self.addresses: tuple[str, ...] = ()
+        self.tunnel_to = ""
         self.connected = False
         self.certificate: Certificate | None = None
         self.received = 0
@@ -116,6 +123,8 @@ def timed_out(trace: Trace, part: Part | None, timeout_ms: int) -> str:
     """
     within = f"within {timeout_ms / 1000:g} s"
     where = trace.address or trace.peer
+    if trace.tunnel_to:
+        where = f"{trace.tunnel_to} through the proxy {where}"
     match part:
         case Part.RESOLVE:
             host = trace.peer.rpartition(":")[0] or trace.peer

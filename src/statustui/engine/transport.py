@@ -1,12 +1,11 @@
-"""Makes one HTTP exchange on one fresh connection: httpx's model on a transport of our own.
+"""Makes one HTTP exchange on one fresh connection: httpx's requests, a transport of our own.
 
 httpx as it comes keeps connections, builds a client's machinery for each request and measures
 itself along with the target: 1.5 ms of CPU per check, and 3.9 ms reported for a target that
 answers in 0.3. A monitor wants the opposite: nothing kept, a clock on every part, one deadline,
 and never more than a set number of bytes in memory whatever the other side sends.
 
-`exchange` is the transport proper; `CheckTransport` gives it the shape that httpx knows, for
-anybody who brings a client of theirs. Proxies, cookies and the environment are not looked at.
+Cookies and the environment are not looked at; proxies only where a configuration names one.
 
 How an answer may end badly:
 
@@ -19,29 +18,54 @@ How an answer may end badly:
 from __future__ import annotations
 
 import asyncio
-import zlib
-from collections.abc import Mapping
+import socket
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import httptools
 import httpx
 
 from statustui.domain.status import ErrorKind
 from statustui.domain.text import clean, shorten
-from statustui.engine.connection import Channel, connect, explain_refusal, tls_context, with_port
-from statustui.engine.trace import LookFailed, Part, Trace, timed_out
-
-MAX_HEAD_BYTES = 65_536
-"""Bytes of status line and headers, those of interim answers included."""
+from statustui.engine.body import Body
+from statustui.engine.connecting import connect, with_port
+from statustui.engine.connection import Channel, explain_refusal
+from statustui.engine.http2 import MAX_HEAD_BYTES, Http2Exchange
+from statustui.engine.proxy import Proxy, tunnel
+from statustui.engine.steps import Step, Words, handshake
+from statustui.engine.tls_settings import TlsSettings
+from statustui.engine.trace import LookFailed, Part, Trace
 
 _MAX_INTERIM = 10
 _DEFAULT_PORTS = {"http": 80, "https": 443}
-# Tells zlib to take gzip or zlib framing, whichever it finds.
-_GZIP_OR_ZLIB = zlib.MAX_WBITS | 32
-_GZIP_MAGIC = b"\x1f\x8b"
-_DEFAULT_TIMEOUT_SECONDS = 30.0
+# These belong to one connection; the request says its own where it needs them.
+_OF_THE_CONNECTION = (b"connection", b"transfer-encoding")
+_NOT_IN_HTTP2 = (*_OF_THE_CONNECTION, b"host", b"keep-alive", b"proxy-connection", b"upgrade")
+
+PROTOCOLS = {"1.1": ("http/1.1",), "2": ("h2",), "auto": ("h2", "http/1.1")}
+"""What is offered by ALPN for each `http_version` of a configuration."""
+
+
+_HTTP_1 = TlsSettings(protocols=PROTOCOLS["1.1"])
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How requests of one monitor travel.
+
+    Attributes:
+        tls: for targets (and proxies) that want it.
+        family: addresses of which family.
+        proxy: whom they are handed to, None for the target itself.
+        version: "1.1", "2" or "auto", as the configuration says.
+    """
+
+    tls: TlsSettings = _HTTP_1
+    family: int = socket.AF_UNSPEC
+    proxy: Proxy | None = None
+    version: str = "1.1"
+
+
+DIRECTLY = Way()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +75,10 @@ class Wire:
     Attributes:
         host: a name (IDNA encoded) or an address without brackets.
         secure: whether it goes over TLS.
-        data: head and body as they go over the wire.
+        data: head and body as they go over the wire in HTTP/1.1.
+        fields: the head as HTTP/2 has it; empty where it is not wanted.
+        content: the body alone.
+        user_agent: how we introduce ourselves.
     """
 
     method: str
@@ -59,6 +86,9 @@ class Wire:
     port: int
     secure: bool
     data: bytes
+    fields: tuple[tuple[bytes, bytes], ...] = ()
+    content: bytes = b""
+    user_agent: bytes = b""
 
     @property
     def peer(self) -> str:
@@ -74,6 +104,7 @@ class Answer:
         headers: names and values as they came.
         body: decoded, at most the cap.
         truncated: whether the cap cut it.
+        version: "1.1" or "2".
     """
 
     status: int
@@ -81,14 +112,16 @@ class Answer:
     headers: tuple[tuple[bytes, bytes], ...]
     body: bytes
     truncated: bool
+    version: str = "1.1"
 
 
-def wire_of(request: httpx.Request, body: bytes) -> Wire:
+def wire_of(request: httpx.Request, body: bytes, way: Way = DIRECTLY) -> Wire:
     """Writes a request as it goes over the wire.
 
     Args:
         request: with an absolute http or https address.
         body: its body, read.
+        way: how it will travel.
 
     Raises:
         httpx.UnsupportedProtocol: for any other scheme, or without a host.
@@ -101,29 +134,56 @@ def wire_of(request: httpx.Request, body: bytes) -> Wire:
         raise httpx.UnsupportedProtocol(f"{url.scheme or 'no scheme'}: only http and https")
     if not 1 <= port <= 65_535:
         raise httpx.InvalidURL(f"port {port} is outside 1 to 65535")
-    lines = [f"{request.method} ".encode("ascii") + url.raw_path + b" HTTP/1.1"]
+    secure = url.scheme == "https"
+    method = request.method.encode("ascii")
+    asked = url.raw_path
+    through = way.proxy if way.proxy is not None and not secure else None
+    if through is not None:
+        asked = b"http://" + url.netloc + asked
+    lines = [method + b" " + asked + b" HTTP/1.1"]
     for name, value in request.headers.raw:
-        if name.lower() not in (b"connection", b"transfer-encoding"):
+        if name.lower() not in _OF_THE_CONNECTION:
             lines.append(name + b": " + value)
+    if through is not None and through.authorization:
+        lines.append(b"Proxy-Authorization: " + through.authorization)
     lines.append(b"Connection: close")
     if any(b"\r" in line or b"\n" in line for line in lines):
         raise httpx.LocalProtocolError("a header or the address holds a line break")
+    fields: tuple[tuple[bytes, bytes], ...] = ()
+    if way.version != "1.1":
+        fields = (
+            (b":method", method),
+            (b":scheme", url.raw_scheme),
+            (b":authority", request.headers["Host"].encode("latin-1")),
+            (b":path", url.raw_path),
+            *(
+                (name.lower(), value)
+                for name, value in request.headers.raw
+                if name.lower() not in _NOT_IN_HTTP2
+            ),
+        )
     return Wire(
         method=request.method,
         host=url.raw_host.decode("ascii"),
         port=port,
-        secure=url.scheme == "https",
+        secure=secure,
         data=b"\r\n".join(lines) + b"\r\n\r\n" + body,
+        fields=fields,
+        content=body,
+        user_agent=request.headers.get("User-Agent", "").encode("latin-1"),
     )
 
 
 class _Exchange(Channel):
     """Sends the request and reads the answer as far as it is wanted."""
 
-    def __init__(self, trace: Trace, wire: Wire, cap: int, context: Any) -> None:
-        super().__init__(trace, context, wire.host)
+    def __init__(
+        self, trace: Trace, wire: Wire, cap: int, steps: tuple[Step, ...], version: str
+    ) -> None:
+        super().__init__(trace, steps)
         self._wire = wire
-        self._cap = cap
+        self._version = version
+        self._second: Http2Exchange | None = None
         self._parser = httptools.HttpResponseParser(self)
         self._head_bytes = 0
         self._head_complete = False
@@ -131,24 +191,36 @@ class _Exchange(Channel):
         self._headers: list[tuple[bytes, bytes]] = []
         self._status = 0
         self._reason = b""
-        self._length: int | None = None
-        self._chunked = False
-        self._unpacker: _Unpacker | None = None
-        self._body: list[bytes] = []
-        self._size = 0
-        self._raw_size = 0
-        self._full = False
+        self._body = Body(cap)
         self._complete = False
         self._broken = ""
 
     # The connection.
 
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # Until here it was the proxy's, where there is one.
+        self.trace.peer = self._wire.peer
+        super().connection_made(transport)
+
     def opened(self) -> None:
+        wire = self._wire
+        if self._version != "1.1":
+            is_2 = self.chosen_protocol == "h2" if wire.secure else self._version == "2"
+            if self._version == "2" and not is_2:
+                self.fail(ErrorKind.PROTOCOL, f"{self._peer} does not offer HTTP/2")
+                return
+            if is_2:
+                self._second = Http2Exchange(
+                    wire.fields, wire.content, self._body, head_only=wire.method == "HEAD"
+                )
         self.trace.enter(Part.FIRST_BYTE)
         self.trace.received = 0
-        self.send(self._wire.data)
+        self.send(wire.data if self._second is None else self._second.begin())
 
     def received(self, data: bytes) -> None:
+        if self._second is not None:
+            self._received_2(self._second, data)
+            return
         if self.trace.part is Part.FIRST_BYTE:
             self.trace.enter(Part.TRANSFER)
         if not self._head_complete:
@@ -159,29 +231,45 @@ class _Exchange(Channel):
             self._complete = True
         except httptools.HttpParserError as error:
             # After the end of a message, or once the cap is reached, nothing more is of interest.
-            if not (self._complete or self._full or self._broken):
+            if not (self._complete or self._body.full or self._broken):
                 self._not_http(data, error)
                 return
         if self._broken:
             self.fail(ErrorKind.PROTOCOL, self._broken)
         elif self._complete:
             self._end_of_body()
-        elif self._full:
+        elif self._body.full:
             self._past_the_cap()
         elif not self._head_complete and self._head_bytes > MAX_HEAD_BYTES:
             limit = MAX_HEAD_BYTES // 1024
             self.fail(ErrorKind.PROTOCOL, f"{self._peer} sent headers larger than {limit} kB")
 
+    def _received_2(self, second: Http2Exchange, data: bytes) -> None:
+        had_head = second.has_head
+        reply = second.receive(data)
+        if second.has_head and not had_head:
+            # What came before were settings, which say nothing about the request.
+            self.trace.enter(Part.TRANSFER)
+        if second.broken:
+            self.fail(ErrorKind.PROTOCOL, f"{self._peer} {second.broken}")
+        elif self._body.broken:
+            self.fail(ErrorKind.PROTOCOL, f"{self._peer} sent a compressed body that is broken")
+        elif second.complete:
+            self._end_of_body()
+        elif self._body.full:
+            self._past_the_cap()
+        elif reply:
+            self.reply(reply)
+
     def ended(self) -> None:
-        if not self._head_complete:
+        second = self._second
+        if not (second.has_head if second is not None else self._head_complete):
             what = "in the middle of the headers" if self._head_bytes else "without an answer"
             self.fail(ErrorKind.PROTOCOL, f"{self._peer} closed the connection {what}")
-        elif self._chunked or self._length is not None:
-            of = f" of {self._length:,}" if self._length is not None else ""
-            self.fail(
-                ErrorKind.PROTOCOL,
-                f"{self._peer} closed the connection after {self._raw_size:,}{of} bytes of body",
-            )
+        elif second is not None or self._body.chunked or self._body.length is not None:
+            of = f" of {self._body.length:,}" if self._body.length is not None else ""
+            came = f"{self._body.raw_size:,}{of} bytes of body"
+            self.fail(ErrorKind.PROTOCOL, f"{self._peer} closed the connection after {came}")
         else:
             self._end_of_body()
 
@@ -202,19 +290,9 @@ class _Exchange(Channel):
         if 100 <= self._status < 200 and self._status != 101:
             return
         self._head_complete = True
-        encoding = b""
-        for name, value in self._headers:
-            lowered = name.lower()
-            if lowered == b"content-length" and value.strip().isdigit():
-                self._length = int(value) if len(value) < 20 else None
-            elif lowered == b"transfer-encoding":
-                self._chunked = True
-            elif lowered == b"content-encoding":
-                encoding = value.strip().lower()
-        if self._wire.method == "HEAD":
-            self._complete = True
-        elif encoding in (b"gzip", b"x-gzip", b"deflate"):
-            self._unpacker = _Unpacker(may_be_bare=encoding == b"deflate")
+        head_only = self._wire.method == "HEAD"
+        self._body.expect(self._headers, nothing=head_only)
+        self._complete = head_only
 
     def on_message_complete(self) -> None:
         """Called by the parser at the end of an answer, interim ones included."""
@@ -229,27 +307,12 @@ class _Exchange(Channel):
 
     def on_body(self, data: bytes) -> None:
         """Called by the parser with a piece of the body."""
-        if self._full or self._complete or self._broken:
+        body = self._body
+        if body.full or self._complete or self._broken:
             return
-        self._raw_size += len(data)
-        room = self._cap - self._size
-        if self._unpacker is None:
-            piece = data
-        else:
-            try:
-                # One byte more than there is room for tells "exactly full" from "too much".
-                piece = self._unpacker.unpack(data, room + 1)
-            except zlib.error:
-                self._broken = f"{self._peer} sent a compressed body that is broken"
-                return
-            # What unpacks to nothing costs no memory, but it may go on for ever.
-            self._full = self._raw_size > self._cap + _SLACK
-        if len(piece) > room:
-            piece = piece[:room]
-            self._full = True
-        if piece:
-            self._body.append(piece)
-            self._size += len(piece)
+        body.add(data)
+        if body.broken:
+            self._broken = f"{self._peer} sent a compressed body that is broken"
 
     # The ends.
 
@@ -258,20 +321,19 @@ class _Exchange(Channel):
         return self.trace.peer
 
     def _end_of_body(self) -> None:
-        unpacker = self._unpacker
-        if unpacker is not None and not self._full and unpacker.unfinished:
+        if self._body.breaks_off:
             self.fail(ErrorKind.PROTOCOL, f"{self._peer} sent a compressed body that breaks off")
         else:
             self.finish()
 
     def _past_the_cap(self) -> None:
-        if self._length is not None and not self._chunked:
+        if self._body.has_honest_length:
             self.finish()
             return
         self.fail(
             ErrorKind.PROTOCOL,
-            f"{self._peer} sent more than {self._cap:,} bytes without saying how many will come "
-            "(max_body_bytes)",
+            f"{self._peer} sent more than {self._body.cap:,} bytes without saying how many will "
+            "come (max_body_bytes)",
         )
 
     def _not_http(self, data: bytes, error: httptools.HttpParserError) -> None:
@@ -286,63 +348,20 @@ class _Exchange(Channel):
 
     def answer(self) -> Answer:
         """What was read, complete or not; meaningful once the head was complete."""
+        second = self._second
         return Answer(
-            status=self._status,
+            status=self._status if second is None else second.status,
             reason=self._reason.decode("latin-1"),
-            headers=tuple(self._headers),
-            body=b"".join(self._body),
-            truncated=self._full,
+            headers=tuple(self._headers if second is None else second.headers),
+            body=self._body.content(),
+            truncated=self._body.full,
+            version="1.1" if second is None else "2",
         )
 
     @property
     def has_head(self) -> bool:
         """Whether status and headers were read."""
-        return self._head_complete
-
-
-# Compressed bytes allowed beyond the cap before a body that unpacks to less than it is given up.
-_SLACK = 65_536
-
-
-class _Unpacker:
-    """Undoes gzip or deflate with a limit on what comes out, whatever goes in."""
-
-    def __init__(self, *, may_be_bare: bool) -> None:
-        self._inflate = zlib.decompressobj(_GZIP_OR_ZLIB)
-        self._may_be_bare = may_be_bare
-        self._begun = False
-
-    def unpack(self, data: bytes, most: int) -> bytes:
-        """At most `most` bytes of what the data unpack to; the rest is dropped."""
-        pieces: list[bytes] = []
-        while data and most > 0:
-            piece = self._once(data, most)
-            pieces.append(piece)
-            most -= len(piece)
-            # A gzip file may be several, one after the other.
-            data = self._inflate.unused_data
-            if not data.startswith(_GZIP_MAGIC):
-                break
-            self._inflate = zlib.decompressobj(_GZIP_OR_ZLIB)
-        return b"".join(pieces)
-
-    def _once(self, data: bytes, most: int) -> bytes:
-        if self._begun:
-            return self._inflate.decompress(data, most)
-        self._begun = True
-        try:
-            return self._inflate.decompress(data, most)
-        except zlib.error:
-            if not self._may_be_bare:
-                raise
-            # Some servers mean bare deflate data when they say "deflate".
-            self._inflate = zlib.decompressobj(-zlib.MAX_WBITS)
-            return self._inflate.decompress(data, most)
-
-    @property
-    def unfinished(self) -> bool:
-        """Whether the data broke off in the middle."""
-        return self._begun and not self._inflate.eof
+        return self._head_complete if self._second is None else self._second.has_head
 
 
 def _words(error: Exception) -> str:
@@ -361,41 +380,57 @@ class Broken(LookFailed):
         self.answer = answer
 
 
+def _steps_of(wire: Wire, way: Way) -> tuple[Step, ...]:
+    """What comes between the connection and the request."""
+    steps: list[Step] = []
+    proxy = way.proxy
+    if proxy is not None:
+        if proxy.secure:
+            theirs = way.tls.anonymous()
+            theirs = TlsSettings(theirs.verify, theirs.ca_file, theirs.ca, protocols=("http/1.1",))
+            named = f"the proxy {proxy.peer}"
+            steps.append(handshake(theirs, proxy.host, named, of_target=False))
+        if wire.secure:
+            talk = tunnel(proxy, wire.peer, wire.user_agent)
+            steps.append(Words(talk, f"proxy {proxy.peer}", Part.CONNECT, makes_connection=True))
+    if wire.secure:
+        steps.append(handshake(way.tls, wire.host, wire.peer))
+    return tuple(steps)
+
+
 async def exchange(
-    wire: Wire,
-    trace: Trace,
-    *,
-    deadline: float,
-    verify: bool = True,
-    ca_file: Path | None = None,
-    cap: int = 1_000_000,
+    wire: Wire, trace: Trace, *, way: Way = DIRECTLY, cap: int = 1_000_000
 ) -> Answer:
     """Sends one request over a connection of its own and reads the answer.
+
+    Ending the whole at a deadline is the caller's part (`asyncio.timeout_at`).
 
     Args:
         wire: what to send, where.
         trace: where times, address and certificate are noted.
-        deadline: on the event loop's clock, for sharing time between addresses; ending the whole
-            at its deadline is the caller's part (`asyncio.timeout_at`).
-        verify: whether the certificate must be right.
-        ca_file: further authorities to trust.
+        way: how it travels.
         cap: bytes of the decoded body that are kept.
 
     Raises:
-        LookFailed: of any network kind; `Broken` when there was a head.
+        LookFailed: of any network kind, or `observer` when this host cannot use the TLS settings;
+            `Broken` when there was a head.
         TimeoutError: from the caller's deadline.
     """
-    context = tls_context(verify, ca_file, True) if wire.secure else None
-    trace.peer = wire.peer
-    channel = _Exchange(trace, wire, cap, context)
+    steps = _steps_of(wire, way) if wire.secure or way.proxy is not None else ()
+    trace.peer, trace.tunnel_to = wire.peer, ""
+    # Proxies take requests without TLS in HTTP/1.1 only.
+    version = way.version if wire.secure or way.proxy is None else "1.1"
+    channel = _Exchange(trace, wire, cap, steps, version)
     try:
-        await connect(channel, wire.host, wire.port, deadline=deadline)
+        if way.proxy is None:
+            await connect(channel, wire.host, wire.port, family=way.family)
+        else:
+            await _connect_to_proxy(channel, wire, way.proxy, way.family)
         await channel.wait()
     except LookFailed as failure:
-        if channel.refused_certificate is not None:
-            raise await explain_refusal(
-                channel, channel.refused_certificate, http=True, server_name=wire.host
-            ) from None
+        refusal = await explain_refusal(channel)
+        if refusal is not None:
+            raise refusal from None
         if channel.has_head:
             raise Broken(failure, channel.answer()) from None
         raise
@@ -404,81 +439,12 @@ async def exchange(
     return channel.answer()
 
 
-class CheckTransport(httpx.AsyncBaseTransport):
-    """`exchange` in the shape of an httpx transport: one fresh connection for each request.
-
-    The response carries its trace as `response.extensions["trace"]`. A body that was compressed is
-    handed on unpacked, without its `Content-Encoding`.
-
-    Args:
-        verify: whether certificates must be right.
-        ca_file: further authorities to trust.
-        max_body_bytes: how much of a body is read.
-    """
-
-    def __init__(
-        self,
-        *,
-        verify: bool = True,
-        ca_file: Path | None = None,
-        max_body_bytes: int = 1_000_000,
-    ) -> None:
-        self._verify = verify
-        self._ca_file = ca_file
-        self._cap = max_body_bytes
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Answers one request.
-
-        Raises:
-            httpx.TransportError: one of its kinds, for whatever went wrong.
-        """
-        wire = wire_of(request, await request.aread())
-        seconds = _timeout_of(request.extensions.get("timeout"))
-        trace = Trace(wire.peer)
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + seconds
-        try:
-            async with asyncio.timeout_at(deadline):
-                answer = await exchange(
-                    wire,
-                    trace,
-                    deadline=deadline,
-                    verify=self._verify,
-                    ca_file=self._ca_file,
-                    cap=self._cap,
-                )
-        except TimeoutError:
-            raise httpx.ReadTimeout(
-                timed_out(trace, trace.part, round(seconds * 1000)), request=request
-            ) from None
-        except LookFailed as failure:
-            kind = (
-                httpx.RemoteProtocolError
-                if failure.kind is ErrorKind.PROTOCOL
-                else httpx.ConnectError
-            )
-            raise kind(failure.reason, request=request) from None
-        unpacked = any(
-            name.lower() == b"content-encoding" and value.strip().lower() in _UNPACKED
-            for name, value in answer.headers
-        )
-        dropped = (b"content-encoding", b"content-length") if unpacked else ()
-        return httpx.Response(
-            answer.status,
-            headers=[pair for pair in answer.headers if pair[0].lower() not in dropped],
-            stream=httpx.ByteStream(answer.body),
-            extensions={"trace": trace, "reason_phrase": answer.reason.encode("latin-1")},
-        )
-
-
-_UNPACKED = (b"gzip", b"x-gzip", b"deflate")
-
-
-def _timeout_of(timeouts: object) -> float:
-    """One deadline out of httpx's four timeouts: the longest of those that are set."""
-    if isinstance(timeouts, Mapping):
-        given = [value for value in timeouts.values() if isinstance(value, int | float)]
-        if given:
-            return float(max(given))
-    return _DEFAULT_TIMEOUT_SECONDS
+async def _connect_to_proxy(channel: Channel, wire: Wire, proxy: Proxy, family: int) -> None:
+    trace = channel.trace
+    trace.peer = proxy.peer
+    if wire.secure:
+        trace.tunnel_to = wire.peer
+    try:
+        await connect(channel, proxy.host, proxy.port, family=family)
+    except LookFailed as failure:
+        raise LookFailed(failure.kind, f"proxy {proxy.peer}: {failure.reason}") from None

@@ -19,17 +19,20 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from functools import partial
+from time import perf_counter
 from typing import Protocol
 
 from statustui.domain.decision import Decision
 from statustui.domain.errors import Conflict, DatabaseUnavailable, StatustuiError
+from statustui.domain.sharing import Share
 from statustui.engine.clock import Clock
-from statustui.store.engine import BatchOutcome, Lease, LeaseLost
+from statustui.engine.counters import Counters
+from statustui.store.engine import BatchOutcome, LeaseLost
 
 _LOG = logging.getLogger("statustui.engine")
 
 _MOST_IN_A_BATCH = 2_000
-# Opening an incident costs some milliseconds, and a batch must be over long before the lease is.
+# Opening an incident costs some milliseconds, and whoever joins or leaves waits for a batch.
 _MOST_CHANGES_IN_A_BATCH = 100
 # Long enough to write what fails together together, short enough that nobody notices.
 _URGENT_SECONDS = 0.02
@@ -38,18 +41,18 @@ _LONGEST_PAUSE_SECONDS = 2.0
 _COLLISIONS = 5
 
 
-class LeaseSource(Protocol):
-    """Who knows whether this engine may still decide."""
+class ShareSource(Protocol):
+    """Who knows what this engine may still decide."""
 
-    async def renew(self) -> Lease | None:
-        """The lease after asking for it once more; None when another has had it since."""
+    async def renew(self) -> Share | None:
+        """The share after asking for it once more; None when the engine has no part any more."""
 
 
 class BatchStore(Protocol):
     """Where decisions go; `EngineStore` is one."""
 
     async def record_batch(
-        self, lease: Lease, decisions: Sequence[Decision], at: datetime
+        self, share: Share, decisions: Sequence[Decision], at: datetime
     ) -> BatchOutcome:
         """See `EngineStore.record_batch`."""
 
@@ -65,15 +68,22 @@ class Writer:
         clock: for the time of settling.
         queue_size: decisions kept at most.
         flush_seconds: how long a decision waits for others.
+        counters: told of every check and every batch.
     """
 
     def __init__(
-        self, store: BatchStore, clock: Clock, queue_size: int, flush_seconds: float
+        self,
+        store: BatchStore,
+        clock: Clock,
+        queue_size: int,
+        flush_seconds: float,
+        counters: Counters | None = None,
     ) -> None:
         self._store = store
         self._clock = clock
         self._queue_size = queue_size
         self._flush_seconds = flush_seconds
+        self._counters = counters or Counters()
         self._queue: deque[Decision] = deque()
         self._filled = asyncio.Event()
         self._urgent = asyncio.Event()
@@ -98,6 +108,7 @@ class Writer:
 
     def put(self, decision: Decision) -> None:
         """Queues a decision."""
+        self._counters.checked(decision)
         if len(self._queue) >= self._queue_size and not self._make_room():
             return
         self._queue.append(decision)
@@ -117,14 +128,14 @@ class Writer:
                 return True
         return False
 
-    async def run(self, lease: LeaseSource) -> None:
-        """Empties the queue until cancelled or until the lease is lost.
+    async def run(self, shares: ShareSource) -> None:
+        """Empties the queue until cancelled or until the engine has no part any more.
 
         Args:
-            lease: asked for the lease before the first batch, and when a batch was refused.
+            shares: asked for the share before the first batch, and when a batch was refused.
         """
         pause = _FIRST_PAUSE_SECONDS
-        held = await self._renewed(lease)
+        held = await self._renewed(shares)
         while held is not None:
             await self._filled.wait()
             if not self._urgent.is_set():
@@ -133,34 +144,36 @@ class Writer:
                 await asyncio.sleep(_URGENT_SECONDS)
             self._urgent.clear()
             try:
-                held = await self._flush(held, lease)
+                held = await self._flush(held, shares)
                 pause = _FIRST_PAUSE_SECONDS
             except DatabaseUnavailable as error:
                 self._note(error)
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
 
-    async def _renewed(self, lease: LeaseSource) -> Lease | None:
+    async def _renewed(self, shares: ShareSource) -> Share | None:
         while True:
             try:
-                return await lease.renew()
+                return await shares.renew()
             except DatabaseUnavailable as error:
                 self._note(error)
                 await asyncio.sleep(_FIRST_PAUSE_SECONDS)
 
-    async def _flush(self, held: Lease, lease: LeaseSource) -> Lease | None:
-        """Writes what is queued; returns the lease it ended with, None when that is lost."""
+    async def _flush(self, held: Share, shares: ShareSource) -> Share | None:
+        """Writes what is queued; returns the share it ended with, None when there is none."""
         while self._queue:
             batch = self._next_batch()
+            begun = perf_counter()
             try:
                 await self._write(batch, partial(self._record, held))
             except LeaseLost:
-                renewed = await lease.renew()
+                renewed = await shares.renew()
                 if renewed is None:
                     await self.record_facts()
                     return None
                 held = renewed
                 continue
+            self._counters.flushed(perf_counter() - begun)
             self._done(batch)
         self._filled.clear()
         return held
@@ -177,11 +190,11 @@ class Writer:
             self._done(batch)
         self._filled.clear()
 
-    async def close(self, held: Lease | None, seconds: float) -> int:
+    async def close(self, held: Share | None, seconds: float) -> int:
         """Writes what is left, for at most some time.
 
         Args:
-            held: the lease; None when another engine has it.
+            held: the share; None when the engine has no part.
             seconds: how long to try.
 
         Returns:
@@ -199,7 +212,7 @@ class Writer:
             _LOG.error("the database did not answer: %d results were not written", self.pending)
         return self._lost + self.pending
 
-    async def _close_once(self, held: Lease | None) -> None:
+    async def _close_once(self, held: Share | None) -> None:
         if held is None:
             await self.record_facts()
             return
@@ -211,7 +224,7 @@ class Writer:
         else:
             self._done(batch)
 
-    async def _record(self, held: Lease, batch: Sequence[Decision]) -> BatchOutcome:
+    async def _record(self, held: Share, batch: Sequence[Decision]) -> BatchOutcome:
         return await self._store.record_batch(held, batch, self._clock.now())
 
     def _next_batch(self) -> list[Decision]:

@@ -22,13 +22,15 @@ from statustui.domain.readmodels import (
     ServiceNow,
     ServiceRow,
 )
-from statustui.domain.status import CheckStatus, MaintenanceStatus, ServiceStatus
+from statustui.domain.status import CheckStatus, MaintenanceStatus, MonitorState, ServiceStatus
 from statustui.presenters import clock, timeline
 from statustui.presenters.board import BoardLine, BoardView, GroupLine, ServiceLine
 from statustui.presenters.board_cells import NARROW, CellContext, near, p95_words
+from statustui.presenters.evidence import changed_line
 from statustui.presenters.incident import is_acknowledged, told_words
 from statustui.presenters.line import Line, Part, count_of, cut_line, join_names, plain, width_of
 from statustui.presenters.percent import percent
+from statustui.presenters.regions import blind, differing
 from statustui.presenters.why import why
 
 TALL = 30
@@ -225,12 +227,19 @@ def _evidence(
     reason = service.reason or why(service, line.cause_name, context.at, context.zone).long
     words = reason or f"{line.look.word}, no reason is known"
     regions = ""
-    if service.regions_looked > 1:
+    if where := differing(service.regions):
+        regions = f", {where}"
+    elif service.regions_looked > 1:
         regions = f", {service.regions_down} of {service.regions_looked} regions"
+    if service.monitor_state is not MonitorState.UNKNOWN and (missing := blind(service.regions)):
+        regions += f"; {missing}"
     looked = service.last_looked_at
     age = f"{clock.span(context.at - looked)} ago" if looked is not None else "never"
     if not tall:
         found: list[Fact] = [("evidence", ((f"{words}{regions}, looked {age}", "text"),))]
+        changed = _changed(service, now, context)
+        if changed:
+            found.append(("changed", changed))
         if service.reason_monitor:
             found.append(("monitor", ((service.reason_monitor, "text"), *_by(line))))
         return found
@@ -242,10 +251,21 @@ def _evidence(
     found.append(("looked", ((f"{age}{where}{last_good}", "text"),)))
     if service.reason_monitor:
         found.append(("monitor", ((service.reason_monitor, "text"), *_by(line))))
+    changed = _changed(service, now, context)
+    if changed:
+        found.append(("changed", changed))
     if worst is not None and worst.repeat_command:
         found.append(("repeat it", ((worst.repeat_command, "text"), ("   (y copies)", "muted"))))
     found.append(("", ()))
     return found
+
+
+def _changed(service: ServiceRow, now: ServiceNow | None, context: CellContext) -> Line:
+    """What changed before it broke, while it is broken."""
+    worst = _worst_look(service, now)
+    if worst is None or worst.status in (CheckStatus.SUCCESS, None):
+        return ()
+    return changed_line(worst.evidence, context.zone)
 
 
 def _by(line: ServiceLine) -> Line:

@@ -17,6 +17,7 @@ from statustui.domain.readmodels import (
 from statustui.domain.status import Impact, MonitorState, ServiceStatus
 from statustui.palette import glyph_of, token_of
 from statustui.presenters import clock
+from statustui.presenters.evidence import changed_line
 from statustui.presenters.line import Line, Part, count_of, cut, cut_line, join_names, width_of
 
 Fact = tuple[str, Line]
@@ -183,7 +184,7 @@ def _cause_parts(cause: ServiceRow | None) -> list[Part]:
 def facts(detail: IncidentDetail, now: datetime, zone: tzinfo) -> tuple[Fact, ...]:
     """What is known, in a fixed order.
 
-    What was held, evidence, last good, answer, repeat it, public, due, pages.
+    What was held, evidence, answer, last good, changed, repeat it, acked, public, pages.
 
     Args:
         detail: the incident whole; now: the present moment; zone: of clock times.
@@ -228,6 +229,9 @@ def _evidence_facts(evidence: Evidence, now: datetime, zone: tzinfo) -> list[Fac
         found.append(("answer", answer))
     if evidence.last_good_at is not None:
         found.append(("last good", ((clock.moment(evidence.last_good_at, now, zone), "text"),)))
+    changed = changed_line(evidence, zone)
+    if changed:
+        found.append(("changed", changed))
     if evidence.repeat_command:
         found.append(("repeat it", ((evidence.repeat_command, "text"),)))
     return found

@@ -14,6 +14,7 @@ from statustui.palette import glyph_of, token_of, word_of
 from statustui.presenters import clock
 from statustui.presenters.columns import Column, Wanted, lay_out
 from statustui.presenters.line import Line
+from statustui.presenters.regions import spread
 from statustui.presenters.waterfall import milliseconds
 
 _WANTED = (
@@ -190,6 +191,8 @@ def detail(monitor: MonitorRow, now: datetime, zone: tzinfo) -> tuple[tuple[str,
         f"down after {monitor.failure_threshold}, up after {monitor.recovery_threshold}, "
         f"timeout {milliseconds(monitor.timeout_ms)}"
     )
+    if monitor.region_quorum is not None:
+        verdict += f", down when {monitor.region_quorum} of {len(monitor.regions)} regions say so"
     if monitor.degraded_after_ms is not None:
         verdict += f", slow from {milliseconds(monitor.degraded_after_ms)}"
     found: list[tuple[str, Line]] = [
@@ -198,6 +201,8 @@ def detail(monitor: MonitorRow, now: datetime, zone: tzinfo) -> tuple[tuple[str,
         ("error", ((monitor.reason or "none", "text" if monitor.reason else "muted"),)),
         ("verdict", ((verdict, "text"),)),
     ]
+    if len(monitor.regions) > 1:
+        found.insert(2, ("regions", ((spread(monitor.regions), "text"),)))
     if monitor.conditions:
         found.append(("must hold", ((", ".join(monitor.conditions), "text"),)))
     if monitor.runbook:

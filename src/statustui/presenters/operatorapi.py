@@ -6,10 +6,15 @@ knows; what the page shows stands beside it as `public_status`.
 
 from __future__ import annotations
 
+from datetime import timedelta
+
+from statustui.domain.maintenance_config import MaintenanceDetail
 from statustui.domain.readmodels import (
+    EngineInfo,
     IncidentDetail,
     IncidentSummary,
     IncidentUpdate,
+    MaintenanceRow,
     MonitorRow,
     ServiceRow,
     WatchInfo,
@@ -72,6 +77,8 @@ def monitor_document(monitor: MonitorRow) -> Json:
         "next_run_at": iso(monitor.next_run_at),
         "runbook": monitor.runbook,
         "tags": list(monitor.tags),
+        "regions": {region.name: region.state.value for region in monitor.regions},
+        "region_quorum": monitor.region_quorum,
         "config": dict(monitor.config),
     }
 
@@ -120,6 +127,13 @@ def summary_document(incident: IncidentSummary) -> Json:
             }
             for service in incident.services
         ],
+        "draft": None
+        if incident.draft is None
+        else {
+            "message": incident.draft,
+            "due_at": iso(incident.draft_due_at),
+            "held_by": incident.held_by,
+        },
         "pending_post": None
         if pending is None
         else {
@@ -130,6 +144,49 @@ def summary_document(incident: IncidentSummary) -> Json:
             "public_at": iso(pending.public_at),
             "notify_at": iso(pending.notify_at),
         },
+    }
+
+
+def maintenance_document(window: MaintenanceDetail) -> Json:
+    """One window that runs or is ahead, with what was said about it."""
+    config = window.config
+    return {
+        "id": str(window.id),
+        "title": config.title,
+        "description": config.description,
+        "starts_at": iso(config.starts_at),
+        "ends_at": iso(config.starts_at + timedelta(seconds=config.duration_seconds)),
+        "status": window.status.value,
+        "recurrence_rule": config.recurrence,
+        "exceptions": [iso(each) for each in config.exceptions],
+        "services": list(config.services),
+        "auto_update": config.auto_update,
+        "is_public": config.is_public,
+        "updates": [
+            {
+                "status": update.status.value,
+                "message": update.message,
+                "is_public": update.is_public,
+                "author": update.author,
+                "created_at": iso(update.created_at),
+            }
+            for update in reversed(window.updates)
+        ],
+    }
+
+
+def window_document(window: MaintenanceRow) -> Json:
+    """One window in a list."""
+    return {
+        "id": str(window.id),
+        "title": window.title,
+        "description": window.description or None,
+        "starts_at": iso(window.starts_at),
+        "ends_at": iso(window.ends_at),
+        "status": window.status.value,
+        "recurrence_rule": window.recurrence_rule,
+        "services": list(window.services),
+        "auto_update": window.auto_update,
     }
 
 
@@ -144,6 +201,23 @@ def watch_document(watch: WatchInfo | None) -> Json | None:
         "started_at": iso(watch.started_at),
         "behind_seconds": watch.behind_seconds,
         "offline": watch.offline,
+        "engines": [engine_document(engine) for engine in watch.engines],
+    }
+
+
+def engine_document(engine: EngineInfo) -> Json:
+    """One engine that looks at present."""
+    return {
+        "holder": engine.holder,
+        "host": engine.host,
+        "region": engine.region,
+        "monitors": engine.monitors,
+        "share": round(engine.share, 4),
+        "behind_seconds": engine.behind_seconds,
+        "started_at": iso(engine.started_at),
+        "heartbeat_at": iso(engine.heartbeat_at),
+        "clock_skew_seconds": engine.clock_skew_seconds,
+        "offline": engine.offline,
     }
 
 

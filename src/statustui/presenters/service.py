@@ -12,6 +12,7 @@ from statustui.domain.status import CheckStatus, ErrorKind, MonitorState
 from statustui.palette import glyph_of, token_of, word_of
 from statustui.presenters import clock
 from statustui.presenters.columns import Column, Wanted, lay_out
+from statustui.presenters.evidence import changed_line
 from statustui.presenters.incident import Fact, answer_parts, is_acknowledged
 from statustui.presenters.line import Line, Part, cut, cut_line, width_of
 from statustui.presenters.monitors import is_paused
@@ -266,9 +267,12 @@ def _look_facts(look: LastLook, at: datetime, zone: tzinfo) -> list[Fact]:
         found.append(("address", ((look.address, "text"), *_address_note(look))))
     if look.certificate is not None:
         found.append(("cert", certificate_line(look.certificate, at)))
-    changed = _changed(look)
-    if changed:
-        found.append(("changed", ((changed, "strong b"),)))
+    since_good = changed_line(look.evidence, zone) if failed else ()
+    if since_good:
+        found.append(("changed", since_good))
+    slower = _slower(look)
+    if slower:
+        found.append(("slower" if since_good else "changed", ((slower, "strong b"),)))
     return found
 
 
@@ -293,7 +297,7 @@ def certificate_line(certificate: Certificate, at: datetime) -> Line:
     )
 
 
-def _changed(look: LastLook) -> str:
+def _slower(look: LastLook) -> str:
     """Which phases take far longer than at the last good look."""
     fall = lay_out_phases(look.phases, look.last_good_phases, 1)
     return ", ".join(

@@ -10,6 +10,7 @@ from statustui.domain.readmodels import ServiceRow
 from statustui.domain.status import ErrorKind, MonitorState, ServiceStatus
 from statustui.presenters import clock
 from statustui.presenters.line import cut
+from statustui.presenters.regions import blind, differing
 
 SHORT = 20
 LONG = 38
@@ -76,6 +77,8 @@ def _by(words: str, cause: str, width: int) -> str:
 def _own(service: ServiceRow) -> Why:
     if service.monitor_state is MonitorState.UNKNOWN:
         reason = service.reason
+        if (where := blind(service.regions)) and not reason:
+            return Why(where, where)
         return Why("cannot look", f"cannot look: {reason}" if reason else "cannot look")
     telling = _telling(service.error_kind, service.reason)
     if service.monitor_state is MonitorState.UP and service.failures:
@@ -89,6 +92,8 @@ def _own(service: ServiceRow) -> Why:
             f"{flips}, {last}" if last else flips,
             f"{flips}, last: {telling.long}" if telling.long else flips,
         )
+    if where := differing(service.regions):
+        return Why(where.partition(", up")[0], where)
     if not telling.long:
         return telling
     looked = service.regions_looked

@@ -10,6 +10,8 @@ from typing import Literal
 
 from statustui import __version__
 from statustui.domain.errors import StatustuiError
+from statustui.domain.readmodels import EngineInfo
+from statustui.domain.sharing import CLOCK_TOLERANCE_SECONDS
 from statustui.runtime import registry
 from statustui.runtime.database import (
     Database,
@@ -18,6 +20,7 @@ from statustui.runtime.database import (
     operator_store,
     stranger,
 )
+from statustui.runtime.watch import engine_line
 from statustui.settings import Settings, terminal_facts
 from statustui.store import bootstrap
 from statustui.store.connection import ConnectionTarget, connect
@@ -127,6 +130,7 @@ async def _examine_database(settings: Settings, database: Database) -> list[Find
     here = registry.live(settings.data_dir, database_place(settings))
     if watch is not None and watch.alive:
         findings.append(Finding("watch", "ok", f"{watch.holder} checks"))
+        findings += [describe_engine(engine) for engine in watch.engines]
     else:
         findings.append(
             Finding(
@@ -137,6 +141,21 @@ async def _examine_database(settings: Settings, database: Database) -> list[Find
             )
         )
     return findings
+
+
+def describe_engine(engine: EngineInfo) -> Finding:
+    """One engine, and whether the clock of its host can be believed."""
+    skew = engine.clock_skew_seconds
+    if abs(skew) <= CLOCK_TOLERANCE_SECONDS:
+        return Finding("engine", "ok", engine_line(engine))
+    away = f"{abs(skew):,.0f} s {'ahead of' if skew > 0 else 'behind'}"
+    return Finding(
+        "engine",
+        "note",
+        f"{engine_line(engine)}; the clock of {engine.host} is {away} the database's",
+        "let a time service (chrony, systemd-timesyncd) set it; until then the times of its "
+        "checks are off by as much",
+    )
 
 
 async def _reaches(subject: str, target: ConnectionTarget) -> Finding:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import datetime
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from statustui.domain.errors import ValidationFailed
+from statustui.domain.heartbeat import Beats
 from statustui.domain.monitor import MonitorSpec, monitor_to_mapping, parse_monitor, target_of
 from statustui.domain.observation import Observation
+from statustui.domain.status import MonitorType
 from statustui.domain.verdict import CheckResult, judge
 from statustui.runtime.database import operator_session
 from statustui.settings import Settings
 
-_SCHEMES = ("http", "https", "tcp", "tls", "dns", "ping")
+_SCHEMES = ("http", "https", "tcp", "tls", "dns", "ping", "postgresql", "postgres")
 _SHOWN_BODY_BYTES = 4096
 
 
@@ -22,7 +25,9 @@ def target_spec(target: str, *, timeout: str, conditions: tuple[str, ...]) -> Mo
     Args:
         target: `https://host/path`, `tcp://host:port`, `tls://host:port`,
             `dns://resolver:port/name?type=MX` (an empty resolver takes the system's),
-            `ping://host`; an address without a scheme is not one.
+            `tls://host:port?starttls=smtp`, `ping://host`,
+            `postgresql://user:password@host/database`; an address without a scheme
+            is not one.
         timeout: the deadline, such as "5s".
         conditions: what must hold.
 
@@ -45,7 +50,7 @@ def target_spec(target: str, *, timeout: str, conditions: tuple[str, ...]) -> Mo
     return parse_monitor(
         {
             "name": "check",
-            "type": {"https": "http", "tls": "tcp"}.get(scheme, scheme),
+            "type": {"https": "http", "postgresql": "postgres"}.get(scheme, scheme),
             "interval": "60s",
             "timeout": timeout,
             "config": _config(scheme, target),
@@ -57,6 +62,8 @@ def target_spec(target: str, *, timeout: str, conditions: tuple[str, ...]) -> Mo
 def _config(scheme: str, target: str) -> dict[str, object]:
     if scheme in ("http", "https"):
         return {"url": target}
+    if scheme in ("postgresql", "postgres"):
+        return {"dsn": target}
     try:
         parts = urlsplit(target)
         host, port = parts.hostname or "", parts.port
@@ -73,16 +80,17 @@ def _config(scheme: str, target: str) -> dict[str, object]:
         if kind:
             config["record_type"] = kind[0].upper()
         return config
-    config = {"host": host, "tls": scheme == "tls"}
+    config = {"host": host}
     if port is not None:
         config["port"] = port
-    elif scheme == "tls":
-        config["port"] = 443
+    talk = parse_qs(parts.query).get("starttls")
+    if scheme == "tls" and talk:
+        config["starttls"] = talk[0]
     return config
 
 
-async def monitor_spec(settings: Settings, name: str) -> MonitorSpec:
-    """The stored monitor of that name, to be looked at by hand.
+async def stored_monitor(settings: Settings, name: str) -> tuple[MonitorSpec, Beats | None]:
+    """The stored monitor of that name, to be looked at by hand, and its job's beats if it has one.
 
     Raises:
         NotFound: no monitor answers to the name.
@@ -90,7 +98,10 @@ async def monitor_spec(settings: Settings, name: str) -> MonitorSpec:
     """
     async with operator_session(settings) as (store, organization):
         row = await store.find_monitor(organization.id, name)
-        return await store.load_monitor_spec(organization.id, row.id)
+        spec = await store.load_monitor_spec(organization.id, row.id)
+        if spec.type is not MonitorType.HEARTBEAT:
+            return spec, None
+        return spec, await store.load_beats(row.id)
 
 
 def changed(spec: MonitorSpec, *, timeout: str | None, conditions: tuple[str, ...]) -> MonitorSpec:
@@ -113,16 +124,27 @@ def changed(spec: MonitorSpec, *, timeout: str | None, conditions: tuple[str, ..
     return parse_monitor(wanted)
 
 
-async def look_once(spec: MonitorSpec, *, at: datetime) -> tuple[Observation, CheckResult]:
+async def look_once(
+    spec: MonitorSpec, settings: Settings, *, at: datetime, beats: Beats | None = None
+) -> tuple[Observation, CheckResult]:
     """Look at a monitor's target now and judge what was seen.
 
     Args:
         spec: what to look at and what must hold.
+        settings: which programs this host lets be run.
         at: the present, for certificates.
+        beats: what is known of the job of a heartbeat monitor.
     """
-    from statustui.engine.checkers import look
+    from statustui.engine.checkers import LookOptions, look
+    from statustui.engine.checkers.options import BeatsUnknown
 
-    observation = await look(spec.config, timeout_ms=spec.timeout_ms)
+    async def known() -> tuple[Beats, None]:
+        if beats is None:
+            raise BeatsUnknown("this is no stored monitor")
+        return beats, None
+
+    options = LookOptions(commands_allowed=settings.engine.commands_allowed, beats=known)
+    observation = await look(spec.config, timeout_ms=spec.timeout_ms, options=options)
     return observation, judge(spec, observation, at)
 
 
@@ -154,6 +176,8 @@ def look_as_data(
             "transfer_ms": _rounded(phases.transfer_ms),
         },
         "address": observation.address,
+        "addresses": list(observation.addresses),
+        "http_version": observation.http_version,
         "status_code": observation.status_code,
         "headers": dict(observation.headers),
         "body": observation.body[:_SHOWN_BODY_BYTES].decode("utf-8", "replace"),
@@ -166,11 +190,18 @@ def look_as_data(
             "serial": certificate.serial,
             "not_after": certificate.not_after,
             "names": list(certificate.names),
+            "chain": list(certificate.chain),
         },
         "dns_rcode": observation.dns_rcode,
+        "dnssec": observation.dnssec,
         "answers": list(observation.answers),
         "loss_percent": observation.loss_percent,
-        "redirects": list(observation.redirects),
+        "round_trips": None if observation.round_trips is None else asdict(observation.round_trips),
+        "redirects": [asdict(hop) for hop in observation.redirects],
+        "rows": observation.rows,
+        "exit_code": observation.exit_code,
+        "output": observation.output,
+        "perfdata": [asdict(datum) for datum in observation.perfdata],
         "repeat": observation.repeat_command,
     }
 

@@ -23,7 +23,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from statustui.domain.errors import Conflict, DatabaseUnavailable, StatustuiError
-from statustui.domain.readmodels import WatchInfo
+from statustui.domain.readmodels import EngineInfo, WatchInfo
+from statustui.presenters.operatorapi import engine_document
 from statustui.runtime import logs, registry
 from statustui.runtime.database import (
     Database,
@@ -51,7 +52,7 @@ _SERVER_CHECK_SECONDS = 0.5
 
 @dataclass(frozen=True, slots=True)
 class WatchReport:
-    """The watch that checks, and the watches of this host."""
+    """The engines that check, and the watches of this host."""
 
     watch: WatchInfo | None
     here: tuple[registry.RegisteredWatch, ...]
@@ -68,6 +69,7 @@ class WatchReport:
             "holder": self.watch.holder if self.watch else None,
             "heartbeat_at": self.watch.heartbeat_at if self.watch else None,
             "started_at": self.watch.started_at if self.watch else None,
+            "engines": [engine_document(each) for each in self.watch.engines] if self.watch else [],
             "this_host": [{"pid": item.pid, "page": item.page} for item in self.here],
         }
 
@@ -77,6 +79,7 @@ class WatchReport:
             lines = ["no watch ever ran on this database"]
         elif self.watch.alive:
             lines = [f"the watch runs: {self.watch.holder}, since {self.watch.started_at:%F %TZ}"]
+            lines += [engine_line(each) for each in self.watch.engines]
         else:
             heard = f"{self.watch.heartbeat_at:%F %TZ}"
             lines = [f"no watch runs; the last was {self.watch.holder}, heard of at {heard}"]
@@ -85,6 +88,20 @@ class WatchReport:
             for item in self.here
         ]
         return "\n".join(lines)
+
+
+def engine_line(engine: EngineInfo) -> str:
+    """One engine as people read it."""
+    said = [
+        f"engine {engine.holder}",
+        f"region {engine.region}",
+        f"{engine.monitors:,} monitors, {engine.share:.0%} of the region",
+        f"behind {engine.behind_seconds:.0f} s" if engine.behind_seconds >= 1 else "on time",
+        f"since {engine.started_at:%F %TZ}",
+    ]
+    if engine.offline:
+        said.append("its own network is gone")
+    return ", ".join(said)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,17 +185,20 @@ async def run(
         0, or 1 when results were lost.
     """
     from statustui.engine.service import Engine
+    from statustui.runtime import metrics
     from statustui.store.changes import ChangeListener
     from statustui.store.connection import open_pool
     from statustui.store.engine import EngineStore
+    from statustui.store.metrics import load_figures
     from statustui.store.public import PublicStore
+    from statustui.store.retention import Retention
     from statustui.web.service import Health, WebService
 
     registration = registry.Registration(settings.data_dir, database_place(settings))
     async with contextlib.AsyncExitStack() as stack:
         stack.callback(registration.close)
         try:
-            engine_pool = await open_pool(database.engine, min_size=1, max_size=4)
+            engine_pool = await open_pool(database.engine, min_size=1, max_size=6)
         except DatabaseUnavailable as error:
             if database.server is not None:
                 raise
@@ -188,12 +208,12 @@ async def run(
         stack.push_async_callback(_close, engine_pool)
         engine_changes = await stack.enter_async_context(ChangeListener(database.engine))
         engine = Engine(
-            EngineStore(engine_pool),
+            EngineStore(engine_pool, Retention(**settings.retention.model_dump())),
             engine_changes,
             settings.engine,
             holder=f"{socket.gethostname()}:{os.getpid()}",
         )
-        page = ""
+        page, told = "", None
         if settings.web.enabled:
             web_pool = await open_pool(database.web, min_size=1, max_size=3)
             stack.push_async_callback(_close, web_pool)
@@ -205,9 +225,17 @@ async def run(
             web = WebService(PublicStore(web_pool), web_changes, settings.web, health)
             await web.start()
             stack.push_async_callback(web.stop)
-            page = web.address
+            page, told = web.address, web.snapshot
             registration.update(page=page)
             _LOG.info("page at %s", page)
+        await stack.enter_async_context(
+            metrics.serving(
+                settings,
+                engine,
+                lambda: load_figures(engine_pool, settings.engine.region),
+                told,
+            )
+        )
         halt = asyncio.Event()
         checking = asyncio.create_task(engine.run(halt), name="engine")
         tending = asyncio.create_task(_tend(database), name="server")

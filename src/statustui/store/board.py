@@ -15,7 +15,7 @@ import asyncpg
 
 from statustui.domain import recent
 from statustui.domain.causes import find_causes
-from statustui.domain.readmodels import Board, IncidentSummary, ServiceRow
+from statustui.domain.readmodels import Board, IncidentSummary, RegionState, ServiceRow
 from statustui.domain.status import CheckStatus, ErrorKind, MonitorState, ServiceStatus
 from statustui.store import incidents, maintenance, organizations, queries
 from statustui.store.connection import Pool, PoolConnection, transaction
@@ -50,6 +50,7 @@ class Said:
     flips: int = 0
     regions_down: int = 0
     regions_looked: int = 0
+    regions: tuple[RegionState, ...] = ()
     failures: int = 0
     threshold: int = 0
     successes: int = 0
@@ -203,6 +204,10 @@ def _take_worst(said: Said, regions: Sequence[asyncpg.Record]) -> None:
     said.threshold = row["failure_threshold"]
     said.error_kind = ErrorKind(row["error_kind"]) if row["error_kind"] else None
     said.reason = row["reason"] or ""
+    states = {region["region_name"]: region["region_state"] for region in regions}
+    said.regions = tuple(
+        RegionState(name, _STATE[states.get(name) or "unknown"]) for name in row["regions"]
+    )
     is_up = said.state == _UP
     telling: asyncpg.Record | None = None
     looked_at: datetime | None = None
@@ -283,6 +288,7 @@ def _service(
         silenced_until=silenced,
         regions_down=said.regions_down,
         regions_looked=said.regions_looked,
+        regions=said.regions,
         flips=said.flips,
         limit_ms=said.limit_ms,
         last_looked_at=said.looked_at,

@@ -14,7 +14,6 @@ import asyncpg
 from statustui.domain.configuration import (
     Configuration,
     ConfigurationChange,
-    MaintenanceConfig,
     MonitorConfig,
     OrganizationConfig,
     PageConfig,
@@ -22,6 +21,7 @@ from statustui.domain.configuration import (
 )
 from statustui.domain.configuration_changes import Plan, Stored, StoredSeries, plan
 from statustui.domain.errors import NotFound
+from statustui.domain.maintenance_config import MaintenanceConfig
 from statustui.domain.monitor import config_to_mapping
 from statustui.domain.status import AutomaticIncidents, Role, Visibility
 from statustui.domain.text import nearest
@@ -150,6 +150,7 @@ def _organization(row: asyncpg.Record) -> OrganizationConfig:
         brand_color=row["brand_color"].upper(),
         automatic_incidents=AutomaticIncidents(row["automatic_incidents"]),
         recovery_watch_seconds=row["recovery_watch_seconds"],
+        guarded_sentence=row["guarded_sentence"],
         logo_url=row["logo_url"],
         public_base_url=row["public_base_url"],
     )
@@ -189,6 +190,7 @@ def _maintenance(row: asyncpg.Record) -> MaintenanceConfig:
         duration_seconds=round((row["ends_at"] - row["starts_at"]).total_seconds()),
         description=row["description"],
         recurrence=row["recurrence_rule"],
+        exceptions=tuple(sorted(row["exceptions"])),
         services=tuple(row["services"]),
         auto_update=row["auto_update"],
         is_public=row["is_public"],
@@ -215,6 +217,7 @@ async def _write(
             organization.recovery_watch_seconds,
             organization.logo_url,
             organization.public_base_url,
+            organization.guarded_sentence,
         )
     await _write_services(connection, org_id, planned)
     await _write_monitors(connection, org_id, planned)
@@ -305,6 +308,8 @@ def _monitor_row(service: str, monitor: MonitorConfig) -> dict[str, Any]:
         "paused_until": spec.paused_until.isoformat() if spec.paused_until else None,
         "runbook": spec.runbook,
         "tags": spec.tags,
+        "regions": spec.regions,
+        "region_quorum": spec.region_quorum,
     }
 
 
@@ -358,6 +363,7 @@ async def _write_maintenance(connection: PoolConnection, org_id: int, planned: P
             window.auto_update,
             window.is_public,
             window.recurrence,
+            list(window.exceptions),
         )
         ids = [row["id"] for row in rows]
         await connection.execute(_SQL["clear_window_services"], org_id, ids)
@@ -373,6 +379,7 @@ async def _write_maintenance(connection: PoolConnection, org_id: int, planned: P
             window.auto_update,
             window.is_public,
             window.recurrence,
+            list(window.exceptions),
         )
         await _concern(connection, org_id, [window_id], window)
 

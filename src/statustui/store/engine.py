@@ -1,58 +1,43 @@
-"""The engine's side of the database: its lease, its monitors, and batches of what it decided.
+"""The engine's side of the database: its monitors, and batches of what it decided.
 
-Everything that decides something happens in transactions whose first statement is the fence: the
-lease row, locked `FOR SHARE`, by name, holder and epoch. A process that was frozen and lost its
-lease meanwhile is refused there with everything it decided; what it *saw* is recorded all the
+Everything that decides something happens in transactions whose first statement is a fence. For
+looks it is the region's share, locked `FOR SHARE` in the generation in which the engine decided;
+for what one engine does for all of them it is the keeper's lease. A process that was frozen while
+others took over is refused there with everything it decided; what it *saw* is recorded all the
 same, as a fact, by `record_stale_facts`.
 """
 
 from __future__ import annotations
 
-import json
 import logging
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
 from statustui.domain.decision import Decision, Memory, WatchedMonitor
-from statustui.domain.errors import Conflict, ValidationFailed
+from statustui.domain.errors import ValidationFailed
+from statustui.domain.heartbeat import Away, Beats
 from statustui.domain.rollup import BOUNDS_MS
-from statustui.store import engine_rows, engine_settle, queries
+from statustui.domain.sharing import Generation, Share
+from statustui.store import engine_regions, engine_rows, engine_settle, engine_share, queries
 from statustui.store.connection import Pool, PoolConnection, transaction
+from statustui.store.engine_share import DEAD_SECONDS, LEASE_SECONDS, Beat, Lease, LeaseLost
+from statustui.store.retention import USUAL, Pruned, Retention, prune
+
+__all__ = ["BatchOutcome", "Beat", "EngineStore", "Lease", "LeaseLost", "Window", "Work"]
 
 _LOG = logging.getLogger("statustui.engine")
 _WORK = queries.load("engine_work")
 _BATCH = queries.load("engine_batch")
 _SETTLE = queries.load("engine_settle")
 
-LEASE_SECONDS = 6.0
-
-# An operator may hold a lock on a row that the engine wants; a batch is then tried again.
-_LOCK_TIMEOUT = "2s"
-# A process that is frozen inside a transaction must not keep the lease row for itself.
-_IDLE_TIMEOUT = "2s"
+# Steps of deleting per visit: a tick waits for them.
+_HOUSE_STEPS = 4
+# A region's end may concern thousands; nobody waits longer for their locks than for a batch's.
+_SERVICES_AT_ONCE = 200
 
 _NEGATED_BOUNDS = [-bound for bound in reversed(BOUNDS_MS)]
-
-
-class LeaseLost(Conflict):
-    """Another engine holds the lease now: nothing was decided."""
-
-
-@dataclass(frozen=True, slots=True)
-class Lease:
-    """The right to decide, as long as nobody else has taken it.
-
-    Attributes:
-        name: one lease per region; holder: drawn by each engine when it starts.
-        epoch: rises whenever the lease changes hands.
-    """
-
-    name: str
-    holder: UUID
-    epoch: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +57,15 @@ class Work:
         monitors: by key; unreadable: keys of monitors whose stored configuration no reader of
             this version understands, with why.
         windows: of maintenance, that flag checks.
+        ids: of all monitors of the region by key, whoever looks at them.
+        pauses_end_at: when the next of their pauses ends by itself; None while none does.
     """
 
     monitors: Mapping[int, WatchedMonitor]
     unreadable: Mapping[int, str]
     windows: tuple[Window, ...]
+    ids: Mapping[int, UUID] = field(default_factory=dict)
+    pauses_end_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,64 +81,95 @@ class EngineStore:
 
     Args:
         pool: connections as `statustui_engine`.
+        retention: how long raw checks and hourly figures are kept.
     """
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, retention: Retention = USUAL) -> None:
         self._pool = pool
+        self._retention = retention
         # Services whose windows moved, until their incidents were settled.
         self._unsettled: set[UUID] = set()
 
-    # -- the lease -------------------------------------------------------------------------------
-
-    async def take_lease(self, name: str, holder: UUID, info: Mapping[str, object]) -> Lease | None:
-        """Takes the lease, or renews it.
-
-        Args:
-            name: of the lease; holder: this engine; info: shown to operators.
-
-        Returns:
-            The lease; None while another engine holds it.
-        """
-        async with transaction(self._pool) as connection:
-            epoch = await connection.fetchval(
-                _WORK["take_lease"], name, holder, LEASE_SECONDS, json.dumps(dict(info))
-            )
-        return None if epoch is None else Lease(name, holder, epoch)
-
-    async def release_lease(self, lease: Lease) -> None:
-        """Gives the lease back, so that a standby takes it over at once."""
-        async with transaction(self._pool) as connection:
-            await connection.execute(_WORK["release_lease"], lease.name, lease.holder, lease.epoch)
+    # -- who looks -------------------------------------------------------------------------------
 
     async def register(
         self, engine_id: UUID, region: str, host: str, process_id: int, version: str
     ) -> int:
         """Makes an engine known; returns its region's key."""
-        async with transaction(self._pool) as connection:
-            key: int = await connection.fetchval(_WORK["region"], region)
-            await connection.execute(
-                _WORK["register_engine"], engine_id, key, host, process_id, version
-            )
-        return key
+        return await engine_share.register(self._pool, engine_id, region, host, process_id, version)
+
+    async def join(self, region: int, engine_id: UUID, dead_seconds: float = DEAD_SECONDS) -> Share:
+        """Takes part in a region from now on.
+
+        Args:
+            region: its key; engine_id: registered.
+            dead_seconds: members that have said nothing for so long are out at the same moment.
+        """
+        generation = await engine_share.join(self._pool, region, engine_id, dead_seconds)
+        known = await engine_share.load_generations(self._pool, region, generation - 1)
+        return Share(region, engine_id, known[-1].number, known[-1].members)
 
     async def beat(
-        self, engine_id: UUID, behind_seconds: float, info: Mapping[str, object]
-    ) -> None:
-        """Says that an engine lives, and how late its checks start."""
-        async with transaction(self._pool) as connection:
-            await connection.execute(
-                _WORK["beat"], engine_id, behind_seconds, json.dumps(dict(info))
-            )
+        self,
+        share: Share,
+        behind_seconds: float,
+        info: Mapping[str, object],
+        dead_seconds: float = DEAD_SECONDS,
+    ) -> Beat:
+        """Says that an engine lives, how late its looks start, and asks how its region stands.
 
-    async def sign_off(self, engine_id: UUID) -> None:
-        """Says that an engine has stopped."""
-        async with transaction(self._pool) as connection:
-            await connection.execute(_WORK["stop_engine"], engine_id)
+        Raises:
+            Conflict: the region has no share.
+        """
+        return await engine_share.beat(
+            self._pool, share.region, share.engine, behind_seconds, info, dead_seconds
+        )
+
+    async def evict(self, region: int, dead_seconds: float = DEAD_SECONDS) -> int:
+        """Puts out members that have said nothing for so long; returns the generation."""
+        return await engine_share.evict(self._pool, region, dead_seconds)
+
+    async def load_generations(self, region: int, after: int) -> tuple[Generation, ...]:
+        """The generations of a region later than one, in their order."""
+        return await engine_share.load_generations(self._pool, region, after)
+
+    async def leave(self, share: Share) -> None:
+        """Takes no part any more, so that others go on at once."""
+        await engine_share.leave(self._pool, share.region, share.engine)
+
+    async def take_lease(
+        self,
+        name: str,
+        holder: UUID,
+        info: Mapping[str, object],
+        seconds: float = LEASE_SECONDS,
+    ) -> Lease | None:
+        """Takes a lease, or renews it.
+
+        Args:
+            name: of the lease; holder: this engine; info: shown to operators.
+            seconds: for how long.
+
+        Returns:
+            The lease; None while another engine holds it.
+        """
+        return await engine_share.take_lease(self._pool, name, holder, info, seconds)
+
+    async def release_lease(self, lease: Lease) -> None:
+        """Gives the lease back, so that another engine takes it over at once."""
+        await engine_share.release_lease(self._pool, lease)
 
     # -- what there is to do ---------------------------------------------------------------------
 
-    async def load_work(self, region: str, region_key: int) -> Work:
-        """The monitors of a region and the windows that flag their checks."""
+    async def load_work(
+        self, region: str, region_key: int, owns: Callable[[UUID], bool] | None = None
+    ) -> Work:
+        """The monitors of a region and the windows that flag their checks.
+
+        Args:
+            region: its name; region_key: its key.
+            owns: tells by its id whether a monitor is wanted; None for all of them.
+        """
         async with transaction(
             self._pool, isolation="repeatable_read", readonly=True
         ) as connection:
@@ -158,6 +178,8 @@ class EngineStore:
         monitors: dict[int, WatchedMonitor] = {}
         unreadable: dict[int, str] = {}
         for row in rows:
+            if owns is not None and not owns(row["id"]):
+                continue
             try:
                 monitors[row["key"]] = engine_rows.read_monitor(row, region_key)
             except ValidationFailed as error:
@@ -166,35 +188,68 @@ class EngineStore:
             monitors,
             unreadable,
             tuple(Window(row["service_id"], row["starts_at"], row["ends_at"]) for row in windows),
+            {row["key"]: row["id"] for row in rows},
+            min(
+                (row["paused_until"] for row in rows if row["is_paused"] and row["is_active"]),
+                default=None,
+            ),
         )
 
-    async def load_memories(self, region_key: int) -> dict[int, Memory]:
-        """What was remembered of each monitor of a region, by its key."""
+    async def load_memories(
+        self, region_key: int, monitors: Collection[int] | None = None
+    ) -> dict[int, Memory]:
+        """What was remembered of monitors of a region, by their keys; None for all of them."""
+        wanted = None if monitors is None else list(monitors)
         async with transaction(self._pool, readonly=True) as connection:
-            rows = await connection.fetch(_WORK["memories"], region_key)
+            rows = await connection.fetch(_WORK["memories"], region_key, wanted)
         return {row["monitor"]: engine_rows.read_memory(row) for row in rows}
+
+    async def load_beats(self, monitors: Iterable[int]) -> tuple[Mapping[int, Beats], Away | None]:
+        """What is known of the jobs of some heartbeat monitors.
+
+        Args:
+            monitors: their keys; one that is no heartbeat is left out.
+
+        Returns:
+            What is known, by key, and the stretch around the server's last start in which no
+            beat could be noted; None when no engine lived before it.
+        """
+        async with transaction(self._pool, readonly=True) as connection:
+            rows = await connection.fetch(_WORK["beats"], list(monitors))
+        return engine_rows.read_beats(rows)
 
     # -- what was decided ------------------------------------------------------------------------
 
     async def record_batch(
-        self, lease: Lease, decisions: Sequence[Decision], at: datetime
+        self, share: Share, decisions: Sequence[Decision], at: datetime
     ) -> BatchOutcome:
         """Writes checks and everything that follows from them, all or nothing.
 
-        Sending a batch again, because nobody knows whether it was committed, changes nothing.
+        Of monitors that were another engine's since the look, only what was seen is written, in a
+        transaction of its own. Sending a batch again, because nobody knows whether it was
+        committed, changes nothing.
 
         Args:
-            lease: held by this engine.
+            share: of this engine.
             decisions: in the order in which they were made.
-            at: now.
+            at: the moment as of which services and incidents are settled: now, or, for results
+                that had to wait, the time of the newest; it is when incidents open and move.
 
         Raises:
-            LeaseLost: another engine holds the lease; nothing was written.
-            DatabaseUnavailable: nothing was written, or nobody knows; send it again.
+            LeaseLost: members came or went; nothing was decided.
+            DatabaseUnavailable: nothing was decided, or nobody knows; send it again.
         """
-        if not decisions:
-            return BatchOutcome(0, 0)
-        async with self._holding(lease) as connection:
+        held = [d for d in decisions if share.holds(d.monitor.key, d.monitor.tenure)]
+        inserted = 0
+        if len(held) < len(decisions):
+            stale = [d for d in decisions if not share.holds(d.monitor.key, d.monitor.tenure)]
+            inserted = (await self.record_stale_facts(stale)).inserted
+        if held:
+            inserted += await self._record(share, held, at)
+        return BatchOutcome(inserted, len(decisions) - inserted)
+
+    async def _record(self, share: Share, decisions: Sequence[Decision], at: datetime) -> int:
+        async with engine_share.sharing(self._pool, share) as connection:
             inserted = await self._record_checks(connection, decisions)
             await connection.execute(_BATCH["record_state"], *engine_rows.state_columns(decisions))
             evidence = engine_rows.evidence_columns(decisions)
@@ -203,23 +258,36 @@ class EngineStore:
             transitions = engine_rows.transition_columns(decisions)
             if transitions:
                 await connection.execute(_BATCH["record_transitions"], *transitions)
-                await connection.execute(
-                    _BATCH["record_status"], *engine_rows.status_columns(decisions)
+                services = await self._record_status(
+                    connection, [d for d in decisions if d.transitions], at
                 )
-                services = {d.monitor.service_id for d in decisions if d.transitions}
                 await engine_settle.settle_services(connection, services, at)
-        return BatchOutcome(inserted, len(decisions) - inserted)
+        return inserted
+
+    async def _record_status(
+        self, connection: PoolConnection, changed: Sequence[Decision], at: datetime
+    ) -> set[UUID]:
+        """What monitors are now; returns the services about which they may say something else."""
+        statuses = engine_rows.status_columns(changed)
+        if statuses:
+            await connection.execute(_BATCH["record_status"], *statuses)
+        several = {d.monitor.key for d in changed if engine_rows.is_one_of_several(d.monitor)}
+        services = await engine_regions.settle_monitors(connection, several, at)
+        return services | {d.monitor.service_id for d in changed if d.monitor.key not in several}
 
     async def record_stale_facts(self, decisions: Sequence[Decision]) -> BatchOutcome:
-        """Writes what was seen by an engine that lost its lease, and nothing that it decided.
+        """Writes what an engine saw of monitors that are another's, and nothing that it decided.
 
         Raises:
             DatabaseUnavailable: as with `record_batch`.
         """
         if not decisions:
             return BatchOutcome(0, 0)
-        async with transaction(self._pool) as connection:
+        async with engine_share.standing_aside(self._pool) as connection:
             inserted = await self._record_checks(connection, decisions)
+            slots = engine_rows.slot_columns(decisions)
+            if slots:
+                await connection.execute(_BATCH["record_slots"], *slots)
         return BatchOutcome(inserted, len(decisions) - inserted)
 
     async def _record_checks(
@@ -241,46 +309,64 @@ class EngineStore:
         """Brings paused monitors, services and incidents in step after edits by operators.
 
         Args:
-            lease: held by this engine.
+            lease: the keeper's.
             at: now.
             organizations: keys of those whose configuration changed; None for all.
 
         Raises:
             LeaseLost, DatabaseUnavailable: nothing was written.
         """
-        async with self._holding(lease) as connection:
+        async with engine_share.keeping(self._pool, lease) as connection:
             await engine_settle.settle_edits(connection, organizations, at)
 
     async def tick(self, lease: Lease, at: datetime) -> None:
-        """Does what is due by the clock: windows, recurrences, recoveries that have lasted.
+        """Does what is due by the clock: windows, recurrences, recoveries that have lasted, words.
 
         Raises:
             LeaseLost, DatabaseUnavailable: what was not done is done by the next tick.
         """
-        async with self._holding(lease) as connection:
+        async with engine_share.keeping(self._pool, lease) as connection:
             self._unsettled |= await engine_settle.settle_windows(connection, at)
-        async with self._holding(lease) as connection:
+        async with engine_share.keeping(self._pool, lease) as connection:
             await engine_settle.settle_due(connection, self._unsettled, at)
         self._unsettled = set()
+        async with engine_share.keeping(self._pool, lease) as connection:
+            await engine_settle.speak(connection)
+
+    async def silence_regions(self, lease: Lease, at: datetime, silent_seconds: float) -> None:
+        """Takes back what regions said whose engines are all gone.
+
+        Args:
+            lease: the keeper's.
+            at: now.
+            silent_seconds: of not hearing from any of their engines.
+
+        Raises:
+            LeaseLost, DatabaseUnavailable: what was not done is done by the next call.
+        """
+        async with engine_share.keeping(self._pool, lease) as connection:
+            silent = await engine_regions.find_silent(connection, silent_seconds)
+        for region, name in silent.items():
+            # Whoever comes back starts with what is remembered then, not with what it remembers.
+            await engine_share.evict(self._pool, region, silent_seconds)
+            async with engine_share.keeping(self._pool, lease) as connection:
+                services = sorted(await engine_regions.silence(connection, region, at))
+            _LOG.warning("nobody looks from region %s any more", name)
+            for begin in range(0, len(services), _SERVICES_AT_ONCE):
+                part = services[begin : begin + _SERVICES_AT_ONCE]
+                async with engine_share.keeping(self._pool, lease) as connection:
+                    await engine_settle.settle_services(connection, part, at)
 
     async def apply_due_posts(self) -> int:
         """Publishes posts whose moment has come; returns how many were settled."""
         async with transaction(self._pool) as connection:
             return len(await connection.fetch(_SETTLE["apply_due_posts"]))
 
-    async def keep_house(self) -> None:
-        """Makes the partitions of the coming months and forgets engines long gone."""
+    async def keep_house(self) -> Pruned:
+        """Makes the partitions of the coming months, forgets engines long gone, and lets some of
+        what is too old go; what came of the last is returned."""
         async with transaction(self._pool) as connection:
             await connection.execute(_WORK["ensure_partitions"])
             await connection.execute(_WORK["forget_engines"])
-
-    @asynccontextmanager
-    async def _holding(self, lease: Lease) -> AsyncIterator[PoolConnection]:
-        """A transaction that is refused unless the lease is held, and holds it until its end."""
-        async with transaction(self._pool) as connection:
-            row = await connection.fetchrow(
-                _BATCH["hold"], lease.name, lease.holder, lease.epoch, _LOCK_TIMEOUT, _IDLE_TIMEOUT
-            )
-            if row is None or not row["held"]:
-                raise LeaseLost("another engine holds the lease now")
-            yield connection
+            await connection.execute(_WORK["forget_generations"])
+        return await prune(self._pool, self._retention, steps=_HOUSE_STEPS)

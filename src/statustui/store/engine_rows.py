@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, Protocol
 
+import orjson
+
 from statustui.domain.decision import Decision, Memory, WatchedMonitor
+from statustui.domain.heartbeat import Away, Beats
 from statustui.domain.monitor import CheckConfig, MonitorSpec, parse_config
 from statustui.domain.scheduling import Timetable
 from statustui.domain.status import CheckStatus, ErrorKind, MonitorState, MonitorType
@@ -30,6 +32,7 @@ _EXTRA_TIMES = (
     "first_good_at",
     "first_unknown_at",
 )
+_EXTRA = _EXTRA_COUNTS + _EXTRA_TIMES
 
 
 def read_monitor(row: Row, region: int) -> WatchedMonitor:
@@ -55,10 +58,17 @@ def read_monitor(row: Row, region: int) -> WatchedMonitor:
         paused_until=row["paused_until"],
         runbook=row["runbook"],
         tags=tuple(row["tags"]),
+        regions=tuple(row["regions"]),
+        region_quorum=row["region_quorum"],
     )
     timetable = None
     if row["phase_ms"] is not None:
-        timetable = Timetable(row["slot_seconds"] * 1000, row["phase_ms"], row["from_at"])
+        timetable = Timetable(
+            row["slot_seconds"] * 1000,
+            row["phase_ms"],
+            row["from_at"],
+            has_begun=row["has_begun"],
+        )
     return WatchedMonitor(
         key=row["key"],
         id=row["id"],
@@ -76,12 +86,29 @@ def read_monitor(row: Row, region: int) -> WatchedMonitor:
 @lru_cache(maxsize=50_000)
 def _read_config(monitor_type: MonitorType, text: str) -> CheckConfig:
     """Remembered, because thousands of monitors are read again whenever one of them is edited."""
-    return parse_config(monitor_type, json.loads(text))
+    return parse_config(monitor_type, orjson.loads(text))
+
+
+def read_beats(rows: Sequence[Row]) -> tuple[dict[int, Beats], Away | None]:
+    """Jobs by their monitor's key, and when the server was last away (see `load_beats`)."""
+    restart = None
+    if rows and rows[0]["last_sign_at"] is not None:
+        restart = Away(rows[0]["last_sign_at"], rows[0]["server_started_at"])
+    return {
+        row["monitor"]: Beats(
+            now=row["now"],
+            expected_from=row["expected_from"],
+            last_at=row["last_at"],
+            is_ok=row["is_ok"] is not False,
+            message=row["message"] or "",
+        )
+        for row in rows
+    }, restart
 
 
 def read_memory(row: Row) -> Memory:
     """What was remembered of a monitor, from its state row."""
-    extra = json.loads(row["extra"])
+    extra = orjson.loads(row["extra"])
     counts = {name: int(extra.get(name, 0)) for name in _EXTRA_COUNTS}
     times = {name: _time(extra.get(name)) for name in _EXTRA_TIMES}
     verdict = VerdictState(
@@ -99,6 +126,7 @@ def read_memory(row: Row) -> Memory:
         first_imperfect_at=times["first_imperfect_at"],
         first_good_at=times["first_good_at"],
         first_unknown_at=times["first_unknown_at"],
+        beneath=MonitorState(extra["beneath"]) if extra.get("beneath") else None,
     )
     return Memory(
         verdict=verdict,
@@ -111,8 +139,8 @@ def read_memory(row: Row) -> Memory:
         certificate_not_after=row["certificate_not_after"],
         recent=bytes(row["recent"]),
         recent_until=row["recent_until"],
-        last_look=json.loads(row["last_look"]),
-        last_good=json.loads(row["last_good"]),
+        last_look=orjson.loads(row["last_look"]),
+        last_good=orjson.loads(row["last_good"]),
     )
 
 
@@ -156,10 +184,10 @@ def state_columns(decisions: Sequence[Decision]) -> list[list[Any]]:
 
 def _state(decision: Decision) -> tuple[Any, ...]:
     monitor, memory, verdict = decision.monitor, decision.memory, decision.memory.verdict
-    extra: dict[str, Any] = {name: getattr(verdict, name) for name in _EXTRA_COUNTS}
-    for name in _EXTRA_TIMES:
-        moment = getattr(verdict, name)
-        extra[name] = moment.isoformat() if moment is not None else None
+    extra = {name: getattr(verdict, name) for name in _EXTRA}
+    if verdict.beneath is not None:
+        extra["beneath"] = str(verdict.beneath)
+    last_look = _json(memory.last_look)
     return (
         monitor.key,
         monitor.region,
@@ -180,10 +208,21 @@ def _state(decision: Decision) -> tuple[Any, ...]:
         "{" + ",".join(f'"{flip.isoformat()}"' for flip in verdict.flips) + "}",
         memory.recent,
         memory.recent_until,
-        json.dumps(memory.last_look),
-        json.dumps(memory.last_good),
-        json.dumps(extra),
+        last_look,
+        # A good look is both, and is the same object then.
+        last_look if memory.last_good is memory.last_look else _json(memory.last_good),
+        _json(extra),
     )
+
+
+def _json(value: Mapping[str, object]) -> str:
+    """JSON, with times in ISO 8601; written with every check, so by the fastest writer there is."""
+    return orjson.dumps(value).decode()
+
+
+def is_one_of_several(monitor: WatchedMonitor) -> bool:
+    """Whether other regions look at a monitor too, so that what it is follows from all of them."""
+    return len(monitor.spec.regions) > 1
 
 
 def transition_columns(decisions: Sequence[Decision]) -> list[list[Any]]:
@@ -192,6 +231,7 @@ def transition_columns(decisions: Sequence[Decision]) -> list[list[Any]]:
         (
             decision.monitor.org_id,
             decision.monitor.key,
+            decision.monitor.region if is_one_of_several(decision.monitor) else None,
             str(transition.from_state),
             str(transition.to_state),
             _word(transition.error_kind),
@@ -204,11 +244,12 @@ def transition_columns(decisions: Sequence[Decision]) -> list[list[Any]]:
 
 
 def status_columns(decisions: Sequence[Decision]) -> list[list[Any]]:
-    """The columns of `record_status`: the last state of each monitor that changed."""
+    """The columns of `record_status`: the last state of each that is looked at from one place."""
     last = {
         decision.monitor.key: (decision, transition)
         for decision in decisions
         for transition in decision.transitions
+        if not is_one_of_several(decision.monitor)
     }
     return _columns(
         (
@@ -223,6 +264,20 @@ def status_columns(decisions: Sequence[Decision]) -> list[list[Any]]:
     )
 
 
+def slot_columns(decisions: Sequence[Decision]) -> list[list[Any]]:
+    """The columns of `record_slots`: the slots that had their look."""
+    return _columns(
+        (
+            decision.monitor.key,
+            decision.monitor.region,
+            decision.monitor.org_id,
+            decision.check.slot_at,
+        )
+        for decision in decisions
+        if not decision.check.is_retry and decision.check.status.looked
+    )
+
+
 def evidence_columns(decisions: Sequence[Decision]) -> list[list[Any]]:
     """The columns of `record_evidence`."""
     return _columns(
@@ -232,7 +287,7 @@ def evidence_columns(decisions: Sequence[Decision]) -> list[list[Any]]:
             decision.monitor.region,
             row.checked_at,
             row.is_good,
-            json.dumps(row.detail),
+            _json(row.detail),
             row.body or None,
         )
         for decision in decisions

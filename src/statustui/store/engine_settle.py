@@ -5,8 +5,9 @@ should be, and the difference is written; so it can be done again at any time, b
 lease.
 
 It reads no more of an organization than a change can reach: the services that changed, what they
-depend on, what depends on them and still waits for an incident, and whatever shares an open
-automatic incident with any of these. For all the others the rules come to what they came to before.
+depend on, what depends on them and is out, what is out and may fail of the same thing, and whatever
+shares an open automatic incident with any of these. For all the others the rules come to what they
+came to before.
 
 People write about the same services and incidents at the same time. Everybody locks services
 before incidents, in the order of their ids; so all that is read is locked at once, before anything
@@ -15,32 +16,32 @@ is read that decides.
 
 from __future__ import annotations
 
+import json
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
-from typing import assert_never
+from functools import lru_cache
+from typing import Any, assert_never
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from statustui.domain.incident import (
-    IncidentFacts,
+from statustui.domain.errors import ValidationFailed
+from statustui.domain.incident import reconcile
+from statustui.domain.incident_facts import (
+    Action,
+    FlagFlapping,
+    LeaveIncident,
     MoveIncident,
     OpenIncident,
-    ServiceFacts,
-    Situation,
-    reconcile,
 )
 from statustui.domain.maintenance import next_occurrence
-from statustui.domain.service_status import MonitorSay, ServiceSay, roll_up
-from statustui.domain.status import (
-    AutomaticIncidents,
-    ErrorKind,
-    IncidentStatus,
-    MonitorState,
-    ServiceStatus,
-)
-from statustui.store import queries
+from statustui.domain.monitor import CheckConfig, parse_config
+from statustui.domain.service_status import MonitorSay, ServiceSay, is_broken, roll_up
+from statustui.domain.shared_cause import causes_of
+from statustui.domain.status import ErrorKind, MonitorState, MonitorType, ServiceStatus
+from statustui.store import engine_regions, queries
 from statustui.store.connection import PoolConnection
+from statustui.store.engine_situation import load_situations
 
 _LOG = logging.getLogger("statustui.engine")
 _SQL = queries.load("engine_settle")
@@ -54,17 +55,23 @@ async def settle_services(
     Args:
         connection: inside a transaction that holds the lease, and has locked no service yet.
         services: which; those that were deleted meanwhile are left out.
-        at: now.
+        at: the moment as of which they are settled: now, or when the newest of what is recorded
+            afterwards was seen.
     """
     wanted = sorted(set(services))
     if not wanted:
         return
-    affected = await _lock_affected(connection, wanted)
+    causes = await _causes(connection, wanted)
+    affected = await _lock_affected(connection, wanted, _flat(causes))
     changed = await _changed_says(connection, wanted, at)
     if changed:
-        await connection.execute(_SQL["record_says"], *map(list, zip(*changed, strict=True)))
+        rows = [
+            (*row, _array(causes.get(row[0], ()) if is_broken(ServiceStatus(row[2])) else ()))
+            for row in changed
+        ]
+        await connection.execute(_SQL["record_says"], *map(list, zip(*rows, strict=True)))
         await connection.fetch(_SQL["recompute"], [service_id for service_id, *_ in changed])
-    await _settle_affected(connection, affected, at)
+    await _settle_affected(connection, affected, wanted, at)
 
 
 async def settle_incidents(
@@ -79,11 +86,49 @@ async def settle_incidents(
     """
     wanted = sorted(set(services))
     if wanted:
-        await _settle_affected(connection, await _lock_affected(connection, wanted), at)
+        await _settle_affected(connection, await _lock_affected(connection, wanted), wanted, at)
 
 
-async def _lock_affected(connection: PoolConnection, services: list[UUID]) -> list[UUID]:
-    return [row["id"] for row in await connection.fetch(_SQL["lock_affected"], services)]
+async def _lock_affected(
+    connection: PoolConnection, services: list[UUID], causes: Sequence[str] = ()
+) -> list[UUID]:
+    rows = await connection.fetch(_SQL["lock_affected"], services, list(causes))
+    return [row["id"] for row in rows]
+
+
+async def _causes(connection: PoolConnection, services: list[UUID]) -> dict[UUID, tuple[str, ...]]:
+    """What each of these services fails of that others may fail of too."""
+    found: dict[UUID, dict[str, None]] = {}
+    for row in await connection.fetch(_SQL["failing_looks"], services):
+        config = _read_config(row["type"], row["config"])
+        if config is None:
+            continue
+        lines = causes_of(
+            config,
+            ErrorKind(row["error_kind"]) if row["error_kind"] else None,
+            row["reason"],
+            json.loads(row["last_look"] or "{}"),
+        )
+        found.setdefault(row["service_id"], {}).update(dict.fromkeys(lines))
+    return {service: tuple(lines) for service, lines in found.items()}
+
+
+@lru_cache(maxsize=10_000)
+def _read_config(monitor_type: str, text: str) -> CheckConfig | None:
+    try:
+        return parse_config(MonitorType(monitor_type), json.loads(text))
+    except (ValidationFailed, ValueError):
+        return None  # another version's: it fails of nothing that this one can name
+
+
+def _flat(causes: dict[UUID, tuple[str, ...]]) -> list[str]:
+    return sorted({line for lines in causes.values() for line in lines})
+
+
+def _array(lines: Sequence[str]) -> str:
+    """An array as PostgreSQL writes it, since arrays of arrays must be rectangular."""
+    quoted = ('"' + line.replace("\\", "\\\\").replace('"', '\\"') + '"' for line in lines)
+    return "{" + ",".join(quoted) + "}"
 
 
 async def _changed_says(
@@ -113,103 +158,67 @@ async def _changed_says(
     return changed
 
 
-async def _settle_affected(connection: PoolConnection, affected: list[UUID], at: datetime) -> None:
-    moves: list[MoveIncident] = []
-    openings: list[OpenIncident] = []
-    for situation in await _load_situations(connection, affected):
-        for action in reconcile(situation, at):
-            match action:
-                case OpenIncident():
-                    openings.append(action)
-                case MoveIncident():
-                    moves.append(action)
-                case _:
-                    assert_never(action)
+async def _settle_affected(
+    connection: PoolConnection, affected: list[UUID], wanted: Collection[UUID], at: datetime
+) -> None:
+    actions: list[Action] = []
+    for situation in await load_situations(connection, affected, wanted):
+        actions += reconcile(situation, at)
+    leaving = [action for action in actions if isinstance(action, LeaveIncident)]
+    flags = [action for action in actions if isinstance(action, FlagFlapping)]
+    moves = [action for action in actions if isinstance(action, MoveIncident)]
+    openings = [action for action in actions if isinstance(action, OpenIncident)]
+    for leave in leaving:
+        _LOG.info("service %s leaves incident %s", leave.service_id, leave.incident_id)
+    if leaving:
+        left = [(each.incident_id, each.service_id, each.message) for each in leaving]
+        await connection.fetch(_SQL["leave_incidents"], *_columns(left), at)
+    if flags:
+        flagged = [
+            (each.incident_id, each.is_flapping, each.internal_title, each.message)
+            for each in flags
+        ]
+        await connection.fetch(_SQL["flag_flapping"], *_columns(flagged), at)
     if moves:
         await _move(connection, moves)
     if openings:
-        await _open(connection, openings)
-        await connection.fetch(
-            _SQL["recompute_companions"], [opening.service_id for opening in openings]
-        )
+        await _open(connection, openings, at)
+    if openings or leaving:
+        touched = {opening.service_id for opening in openings}
+        touched |= {leave.service_id for leave in leaving}
+        await connection.fetch(_SQL["recompute_companions"], sorted(touched))
+
+
+def _columns(rows: Iterable[Sequence[Any]]) -> list[list[Any]]:
+    return [list(column) for column in zip(*rows, strict=True)]
 
 
 async def _move(connection: PoolConnection, moves: Sequence[MoveIncident]) -> None:
-    columns = zip(
-        *((move.incident_id, str(move.status), move.message) for move in moves), strict=True
-    )
-    for row in await connection.fetch(_SQL["move_incidents"], *map(list, columns)):
+    rows = [(move.incident_id, str(move.status), move.message, move.at) for move in moves]
+    for row in await connection.fetch(_SQL["move_incidents"], *_columns(rows)):
         _LOG.info("incident %s to %s: %s", row["incident_id"], row["status"], row["outcome"])
 
 
-async def _open(connection: PoolConnection, openings: Sequence[OpenIncident]) -> None:
-    columns = zip(
-        *(
-            (
-                opening.service_id,
-                opening.title,
-                str(opening.impact),
-                opening.is_public,
-                opening.message,
-                opening.started_at,
-                str(opening.to_status),
-                opening.internal_title,
-                str(opening.error_kind) if opening.error_kind is not None else None,
-                opening.cause_id,
-            )
-            for opening in openings
-        ),
-        strict=True,
-    )
-    for row in await connection.fetch(_SQL["open_incidents"], *map(list, columns)):
-        _LOG.info("incident %s %s for service %s", row["code"], row["outcome"], row["service_id"])
-
-
-async def _load_situations(connection: PoolConnection, services: list[UUID]) -> list[Situation]:
-    """How these services and the open automatic incidents about them stand, by organization."""
-    watch_seconds: dict[int, int] = {}
-    facts: dict[int, dict[UUID, ServiceFacts]] = {}
-    for row in await connection.fetch(_SQL["situation_services"], services):
-        watch_seconds[row["org_id"]] = row["recovery_watch_seconds"]
-        facts.setdefault(row["org_id"], {})[row["id"]] = ServiceFacts(
-            id=row["id"],
-            name=row["name"],
-            is_visible=row["is_visible"],
-            mode=AutomaticIncidents(row["mode"]),
-            say=ServiceStatus(row["say"]) if row["say"] is not None else None,
-            say_since=row["say_since"],
-            said_at=row["said_at"],
-            watched=row["watched"],
-            checked=row["checked"],
-            failing=row["failing"],
-            pinned=ServiceStatus(row["pinned_status"]) if row["pinned_status"] else None,
-            in_window=row["in_window"],
-            depends_on=tuple(row["depends_on"]),
-            error_kind=ErrorKind(row["error_kind"]) if row["error_kind"] else None,
-            reason=row["reason"] or "",
-            closed_at=row["closed_at"],
-            is_covered=row["is_covered"],
-            place=row["display_order"],
+async def _open(connection: PoolConnection, openings: Sequence[OpenIncident], at: datetime) -> None:
+    rows = [
+        (
+            opening.service_id,
+            opening.title,
+            str(opening.impact),
+            opening.is_public,
+            opening.message,
+            opening.started_at,
+            str(opening.to_status),
+            opening.internal_title,
+            str(opening.error_kind) if opening.error_kind is not None else None,
+            opening.cause_id,
+            opening.joins_id,
+            opening.is_guarded,
         )
-    incidents: dict[int, list[IncidentFacts]] = {}
-    for row in await connection.fetch(_SQL["situation_incidents"], services):
-        incidents.setdefault(row["org_id"], []).append(
-            IncidentFacts(
-                id=row["id"],
-                status=IncidentStatus(row["status"]),
-                touched=row["touched"],
-                started_at=row["started_at"],
-                monitoring_at=row["monitoring_at"],
-                services=tuple(row["services"]),
-            )
-        )
-    return [
-        # Of an incident whose services were all deleted there are no services to read.
-        Situation(
-            watch_seconds.get(org_id, 0), facts.get(org_id, {}), tuple(incidents.get(org_id, ()))
-        )
-        for org_id in sorted(facts.keys() | incidents.keys())
+        for opening in openings
     ]
+    for row in await connection.fetch(_SQL["open_incidents"], *_columns(rows), at):
+        _LOG.info("incident %s %s for service %s", row["code"], row["outcome"], row["service_id"])
 
 
 async def settle_edits(
@@ -226,6 +235,7 @@ async def settle_edits(
         at: now.
     """
     unsettled = {row["service_id"] for row in await connection.fetch(_SQL["settle_pauses"])}
+    unsettled |= await engine_regions.settle_edits(connection, keys, at)
     if keys is None:
         rows = await connection.fetch(_SQL["services"])
     else:
@@ -239,13 +249,13 @@ async def settle_edits(
 async def _unsettled(connection: PoolConnection, services: list[UUID], at: datetime) -> set[UUID]:
     """Those of whole organizations' services for which something is to be done."""
     unsettled = {service_id for service_id, *_ in await _changed_says(connection, services, at)}
-    for situation in await _load_situations(connection, services):
+    for situation in await load_situations(connection, services):
         members = {incident.id: incident.services for incident in situation.incidents}
         for action in reconcile(situation, at):
             match action:
                 case OpenIncident():
                     unsettled.add(action.service_id)
-                case MoveIncident():
+                case MoveIncident() | FlagFlapping() | LeaveIncident():
                     unsettled.update(members[action.incident_id])
                 case _:
                     assert_never(action)
@@ -264,9 +274,21 @@ async def settle_windows(connection: PoolConnection, at: datetime) -> set[UUID]:
 
 
 async def settle_due(connection: PoolConnection, services: set[UUID], at: datetime) -> None:
-    """Settles the incidents of some services, and those whose recovery has lasted long enough."""
+    """Settles the incidents of some services, and those in which something is due by the clock.
+
+    That is a recovery that has lasted long enough, a wait for the confirmation of a cause that has
+    ended, and a service that is still out after its cause has recovered.
+    """
     due = await connection.fetch(_SQL["services_due"])
-    await settle_incidents(connection, services | {row["service_id"] for row in due}, at)
+    waiting = await connection.fetch(_SQL["services_waiting"])
+    found = {row["service_id"] for row in (*due, *waiting)}
+    await settle_incidents(connection, services | found, at)
+
+
+async def speak(connection: PoolConnection) -> None:
+    """Posts the approved sentence where no person spoke, and tells of what was recorded late."""
+    await connection.fetch(_SQL["post_guarded_sentences"])
+    await connection.fetch(_SQL["tell_of_late_incidents"])
 
 
 async def _add_occurrences(connection: PoolConnection, at: datetime) -> None:

@@ -13,15 +13,21 @@ import asyncpg
 
 from statustui.domain.errors import ValidationFailed
 from statustui.domain.readmodels import DayCell, LatencyPoint, ServiceFigures
-from statustui.domain.rollup import BUCKETS, percentile_ms
+from statustui.domain.rollup import BUCKETS, Rollup, percentile_ms, split_window
 from statustui.domain.status import ServiceStatus
 from statustui.store import queries
-from statustui.store.connection import Pool, transaction
+from statustui.store.connection import Pool, PoolConnection, transaction
 
 _SQL = queries.load("figures")
 
 DAYS = 30
 HOURS_MOST = 9_600
+# Whatever the watch's settings are, so many days have their hours (see hours_kept_since).
+HOURS_ALWAYS_KEPT = timedelta(days=34)
+_SUMS = (
+    *("success", "degraded", "failure", "timeout", "unknown", "maintenance", "slots", "timed"),
+    *("sum_ms", "min_ms", "max_ms"),
+)
 _HISTOGRAM = tuple(f"h{bucket:02}" for bucket in range(BUCKETS))
 # Thirty days of 5,000 services are 150,000 values: between these many services others may run.
 _BREATH = 100
@@ -29,18 +35,18 @@ _BREATH = 100
 
 async def load_figures(pool: Pool, org_id: int) -> tuple[ServiceFigures, ...]:
     """The figures of every service, in their order."""
-    today = datetime.now(UTC).date()
-    first = today - timedelta(days=DAYS - 1)
+    now = datetime.now(UTC)
+    first = now.date() - timedelta(days=DAYS - 1)
     since = datetime.combine(first, time(), UTC)
     async with transaction(pool, isolation="repeatable_read", readonly=True) as connection:
         services = await connection.fetch(_SQL["load_statuses"], org_id)
         days = await connection.fetch(_SQL["load_days"], org_id, first)
         scheduled = await connection.fetch(_SQL["load_scheduled"], org_id, first)
-        latencies = await connection.fetch(_SQL["load_latency_of_day"], org_id)
+        of_day = await _window(connection, org_id, None, now - timedelta(hours=24), now)
         changes = await connection.fetch(_SQL["load_worst"], org_id, since)
     seen = {row["service_id"]: row for row in days}
     slots = {row["service_id"]: row for row in scheduled}
-    p95 = {row["service_id"]: _percentile(row, 0.95) for row in latencies}
+    p95 = {key: rollup.percentile_ms(0.95) for key, rollup in of_day.items()}
     moved = {key: list(group) for key, group in groupby(changes, itemgetter("service_id"))}
     calendar = [first + timedelta(days=offset) for offset in range(DAYS)]
     figures: list[ServiceFigures] = []
@@ -62,6 +68,84 @@ async def load_figures(pool: Pool, org_id: int) -> tuple[ServiceFigures, ...]:
             )
         )
     return tuple(figures)
+
+
+async def load_window(
+    pool: Pool,
+    org_id: int,
+    start: datetime,
+    end: datetime,
+    service_ids: Sequence[UUID] | None = None,
+) -> dict[UUID, Rollup]:
+    """What any window amounts to, from sums alone: days where they are whole, hours at its edges.
+
+    Args:
+        pool: of a person's own role.
+        org_id: the organization.
+        start, end: the window; it is widened to whole hours, and to whole days where the hours are
+            no longer kept. What lies before the plan's days is left out.
+        service_ids: None for all.
+
+    Returns:
+        By service; those of which nothing is known are missing.
+
+    Raises:
+        ValidationFailed: it ends before it starts.
+    """
+    if end < start:
+        raise ValidationFailed("a window ends after it starts")
+    async with transaction(pool, isolation="repeatable_read", readonly=True) as connection:
+        return await _window(connection, org_id, service_ids, start, end)
+
+
+async def _window(
+    connection: PoolConnection,
+    org_id: int,
+    service_ids: Sequence[UUID] | None,
+    start: datetime,
+    end: datetime,
+) -> dict[UUID, Rollup]:
+    now = datetime.now(UTC)
+    shown: date | None = await connection.fetchval(_SQL["load_shown_since"], org_id)
+    if shown is None:
+        return {}
+    start = max(start, datetime.combine(shown, time(), UTC))
+    end = max(end, start)
+    kept = datetime.combine((now - HOURS_ALWAYS_KEPT).date(), time(), UTC)
+    parts = split_window(start, end, kept)
+    rows = await connection.fetch(
+        _SQL["load_window"],
+        org_id,
+        None if service_ids is None else list(service_ids),
+        parts.from_hour,
+        parts.hours_until,
+        parts.first_day,
+        parts.days_until,
+        parts.later_from,
+        parts.to_hour,
+    )
+    return {row["service_id"]: _rollup(row) for row in rows}
+
+
+def _rollup(row: asyncpg.Record) -> Rollup:
+    return Rollup(
+        **{name: row[name] for name in _SUMS},
+        histogram=tuple(row[name] for name in _HISTOGRAM),
+    )
+
+
+async def load_uptime(pool: Pool, org_id: int, days: int) -> dict[UUID, tuple[int, int]]:
+    """Checks that succeeded, and checks that looked, of every service over some days.
+
+    Args:
+        pool: of a person's own role.
+        org_id: the organization.
+        days: UTC days, today included, as far as the plan shows them.
+    """
+    first = datetime.now(UTC).date() - timedelta(days=days - 1)
+    async with transaction(pool, readonly=True) as connection:
+        rows = await connection.fetch(_SQL["load_uptime"], org_id, first)
+    return {row["service_id"]: (int(row["succeeded"]), int(row["looked"])) for row in rows}
 
 
 def _cells(

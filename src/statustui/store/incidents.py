@@ -199,6 +199,9 @@ def _summary(row: asyncpg.Record, services: tuple[AffectedService, ...]) -> Inci
         cause_service_id=row["cause_service_id"],
         pending=_pending(row),
         after_the_fact=row["is_retroactive"],
+        draft=row["draft"],
+        draft_due_at=row["draft_due_at"],
+        held_by=row["held_by"],
     )
 
 

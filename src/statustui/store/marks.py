@@ -59,16 +59,17 @@ async def add_mark(
             await connection.execute(
                 _SQL["add_services"], org_id, mark_id, list(dict.fromkeys(services))
             )
-        return _mark(await fetch_one(connection, _SQL["load"], org_id, None, mark_id))
+        return read_mark(await fetch_one(connection, _SQL["load"], org_id, None, mark_id))
 
 
 async def load_marks(pool: Pool, org_id: int, since: datetime) -> tuple[Mark, ...]:
     """What was noted since then, newest first."""
     async with transaction(pool, readonly=True) as connection:
-        return tuple(map(_mark, await connection.fetch(_SQL["load"], org_id, since, None)))
+        return tuple(map(read_mark, await connection.fetch(_SQL["load"], org_id, since, None)))
 
 
-def _mark(row: asyncpg.Record) -> Mark:
+def read_mark(row: asyncpg.Record) -> Mark:
+    """A row with a mark's columns and the names of its services."""
     return Mark(
         id=row["id"],
         at=row["at"],

@@ -22,7 +22,7 @@ from statustui.domain.monitor import (
     parse_config,
     target_of,
 )
-from statustui.domain.readmodels import MonitorRow
+from statustui.domain.readmodels import MonitorRow, RegionState
 from statustui.domain.status import CheckStatus, ErrorKind, MonitorState, MonitorType, Role
 from statustui.domain.text import clean, nearest
 from statustui.store import permission, queries, services
@@ -166,6 +166,8 @@ def _columns(spec: MonitorSpec) -> tuple[Any, ...]:
         spec.paused_until,
         spec.runbook,
         list(spec.tags),
+        list(spec.regions),
+        spec.region_quorum,
     )
 
 
@@ -218,6 +220,8 @@ def monitor_spec(row: asyncpg.Record) -> MonitorSpec:
         paused_until=row["paused_until"],
         runbook=row["runbook"],
         tags=tuple(row["tags"]),
+        regions=tuple(row["regions"]),
+        region_quorum=row["region_quorum"],
     )
 
 
@@ -258,6 +262,11 @@ def monitor_row(row: asyncpg.Record, now: datetime) -> MonitorRow:
         degraded_conditions=tuple(row["degraded_conditions"]),
         recent=row["recent"] or b"",
         recent_until=row["recent_until"],
+        regions=tuple(
+            RegionState(name, MonitorState(said))
+            for name, said in zip(row["regions"], row["region_states"], strict=True)
+        ),
+        region_quorum=row["region_quorum"],
     )
 
 

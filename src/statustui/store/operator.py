@@ -9,13 +9,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from statustui.domain.configuration import Configuration, ConfigurationChange
+from statustui.domain.heartbeat import Beats
+from statustui.domain.maintenance_config import MaintenanceConfig, MaintenanceDetail
 from statustui.domain.monitor import MonitorSpec
 from statustui.domain.posting import IncidentInput, PostReceipt, TakenBack, UpdateInput
 from statustui.domain.readmodels import (
     Board,
     Draft,
+    Evidence,
     IncidentDetail,
     IncidentSummary,
     LatencyPoint,
@@ -29,11 +33,14 @@ from statustui.domain.readmodels import (
     TimelineEntry,
     WatchInfo,
 )
+from statustui.domain.rollup import Rollup
 from statustui.domain.status import Impact, IncidentStatus, ServiceStatus
 from statustui.store import (
+    beats,
     board,
     configuration,
     drafts,
+    evidence,
     figures,
     incidents,
     maintenance,
@@ -79,6 +86,29 @@ class OperatorStore:
     async def load_figures(self, org_id: int) -> tuple[ServiceFigures, ...]:
         """The slower figures of every service, from sums only."""
         return await figures.load_figures(self._pool, org_id)
+
+    async def load_window(
+        self,
+        org_id: int,
+        start: datetime,
+        end: datetime,
+        service_ids: Sequence[UUID] | None = None,
+    ) -> dict[UUID, Rollup]:
+        """What any window amounts to by service: counts, p50, p95, p99; from sums alone.
+
+        Args:
+            org_id: the organization.
+            start, end: the window; it is widened to whole hours, beyond 34 days to whole days.
+            service_ids: None for all.
+
+        Raises:
+            ValidationFailed: it ends before it starts.
+        """
+        return await figures.load_window(self._pool, org_id, start, end, service_ids)
+
+    async def load_uptime(self, org_id: int, days: int) -> dict[UUID, tuple[int, int]]:
+        """Checks that succeeded, and checks that looked, of every service over some UTC days."""
+        return await figures.load_uptime(self._pool, org_id, days)
 
     # -- services ----------------------------------------------------------------------------------
 
@@ -225,6 +255,10 @@ class OperatorStore:
         """Ask the watch to look once, now."""
         await monitors.request_run(self._pool, org_id, monitor_id)
 
+    async def load_beats(self, monitor_id: UUID) -> Beats:
+        """What is known of the job of a heartbeat monitor."""
+        return await beats.load_beats(self._pool, monitor_id)
+
     # -- incidents ---------------------------------------------------------------------------------
 
     async def load_incidents(
@@ -356,6 +390,14 @@ class OperatorStore:
         """Silence an incident until a time within seven days; None ends it."""
         await posts.snooze(self._pool, org_id, code, until)
 
+    async def hold_incident(self, org_id: int, code: str, *, hold: bool = True) -> None:
+        """Hold the words of a guarded incident: nothing is posted by itself; or let them go.
+
+        Raises:
+            Conflict: no words of it wait.
+        """
+        await posts.hold_incident(self._pool, org_id, code, hold=hold)
+
     async def publish_incident(self, org_id: int, code: str) -> None:
         """Publish an internal incident as it stands."""
         await posts.publish_incident(self._pool, org_id, code)
@@ -422,9 +464,51 @@ class OperatorStore:
         """What was noted since then, newest first."""
         return await marks.load_marks(self._pool, org_id, since)
 
+    async def load_monitor_evidence(self, org_id: int, monitor_id: UUID) -> tuple[Evidence, ...]:
+        """The newest evidence of a monitor, one for each region that has some, newest first."""
+        return await evidence.load_monitor_evidence(self._pool, org_id, monitor_id)
+
     async def load_maintenance(self, org_id: int) -> tuple[MaintenanceRow, ...]:
         """Windows that run or are ahead, and those that ended within the last week; by start."""
         return await maintenance.load_maintenance(self._pool, org_id)
+
+    async def find_maintenance(self, org_id: int, title_or_id: str) -> MaintenanceDetail:
+        """The window of that title (in any case) or id that runs or is ahead.
+
+        Raises:
+            NotFound: there is none; the advice names the nearest.
+            ValidationFailed: several have that title.
+        """
+        return await maintenance.find_window(self._pool, org_id, title_or_id)
+
+    async def add_maintenance(
+        self, org_id: int, window: MaintenanceConfig, services: Sequence[UUID], zone: ZoneInfo
+    ) -> UUID:
+        """Announce a window for some services; of a recurring one the first that is not over."""
+        return await maintenance.add_window(self._pool, org_id, window, services, zone)
+
+    async def edit_maintenance(
+        self,
+        org_id: int,
+        window_id: UUID,
+        window: MaintenanceConfig,
+        services: Sequence[UUID],
+        zone: ZoneInfo,
+    ) -> None:
+        """Change a window that runs or is ahead.
+
+        Raises:
+            Conflict: it ended meanwhile.
+        """
+        await maintenance.edit_window(self._pool, org_id, window_id, window, services, zone)
+
+    async def cancel_maintenance(
+        self, org_id: int, title_or_id: str, *, once: bool, zone: ZoneInfo
+    ) -> MaintenanceDetail:
+        """Cancel a window with all that recurs, or one occurrence; returns it as it was."""
+        return await maintenance.cancel_window(
+            self._pool, org_id, title_or_id, once=once, zone=zone
+        )
 
     # -- configuration -----------------------------------------------------------------------------
 

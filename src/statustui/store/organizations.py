@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 import asyncpg
 
 from statustui.domain.errors import NotFound
-from statustui.domain.readmodels import Organization, PageInfo, WatchInfo
+from statustui.domain.readmodels import EngineInfo, Organization, PageInfo, WatchInfo
 from statustui.domain.status import AutomaticIncidents, Role, Visibility
 from statustui.store import queries
 from statustui.store.connection import Pool, PoolConnection, transaction
@@ -61,19 +63,41 @@ def organization(row: asyncpg.Record) -> Organization:
 
 
 async def watch(connection: PoolConnection) -> WatchInfo | None:
-    """The row of the lease as the value that others know."""
-    row = await connection.fetchrow(_SQL["load_watch"])
-    if row is None:
+    """The engines' rows as the value that others know."""
+    rows = await connection.fetch(_SQL["load_watch"])
+    if not rows:
         return None
-    info: dict[str, Any] = json.loads(row["info"])
-    host = info.get("host") or row["host"] or "?"
-    process = info.get("process_id") or row["process_id"] or "?"
+    infos = [json.loads(row["info"]) for row in rows]
+    living = [(row, info) for row, info in zip(rows, infos, strict=True) if row["is_alive"]]
+    of_region: Counter[str] = Counter()
+    for row, info in living:
+        of_region[row["region"]] += int(info.get("monitors") or 0)
+    engines = tuple(_engine(row, info, of_region) for row, info in living)
+    first = engines[0] if engines else _engine(rows[0], infos[0], of_region)
+    others = len(engines) - 1
     return WatchInfo(
-        holder=str(info.get("holder") or f"{host}:{process}"),
-        alive=row["is_alive"],
-        heartbeat_at=row["heartbeat_at"],
+        holder=first.holder if others < 1 else f"{first.holder} and {others} more",
+        alive=bool(engines),
+        heartbeat_at=max(row["heartbeat_at"] for row in rows),
+        started_at=first.started_at,
+        behind_seconds=max((engine.behind_seconds for engine in engines), default=0.0),
+        offline=bool(engines) and all(engine.offline for engine in engines),
+        engines=engines,
+    )
+
+
+def _engine(row: asyncpg.Record, info: Mapping[str, Any], of_region: Counter[str]) -> EngineInfo:
+    monitors = int(info.get("monitors") or 0)
+    return EngineInfo(
+        holder=str(info.get("holder") or f"{row['host']}:{row['process_id']}"),
+        host=row["host"],
+        region=row["region"],
+        monitors=monitors,
+        share=monitors / max(1, of_region[row["region"]]),
+        behind_seconds=float(row["behind_seconds"]),
         started_at=row["started_at"],
-        behind_seconds=float(info.get("behind_seconds") or 0.0),
+        heartbeat_at=row["heartbeat_at"],
+        clock_skew_seconds=float(info.get("clock_skew_seconds") or 0.0),
         offline=row["is_offline"],
     )
 

@@ -177,6 +177,13 @@ async def snooze(pool: Pool, org_id: int, code: str, until: datetime | None) -> 
         await connection.fetchval(_SQL["snooze"], summary.id, until)
 
 
+async def hold_incident(pool: Pool, org_id: int, code: str, *, hold: bool) -> None:
+    """Hold the words of a guarded incident, or let them go."""
+    async with transaction(pool) as connection:
+        summary = await incidents.summary_of(connection, org_id, code)
+        await connection.fetchval(_SQL["hold"], summary.id, hold)
+
+
 async def publish_incident(pool: Pool, org_id: int, code: str) -> None:
     """Publish an internal incident as it stands."""
     async with transaction(pool) as connection:

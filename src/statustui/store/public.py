@@ -29,7 +29,6 @@ from statustui.domain.publicmodels import (
     PublicService,
     PublicUpdate,
 )
-from statustui.domain.rollup import BUCKETS, percentile_ms
 from statustui.domain.status import (
     Impact,
     IncidentStatus,
@@ -39,6 +38,13 @@ from statustui.domain.status import (
 )
 from statustui.store import queries
 from statustui.store.connection import Pool, PoolConnection, transaction
+from statustui.store.public_figures import (
+    NO_CHECKS,
+    DayFigures,
+    read_days,
+    read_points,
+    read_slots,
+)
 
 SHOWN_DAYS: Final = 90
 LATENCY_HOURS: Final = 24
@@ -47,7 +53,6 @@ PAST_MAINTENANCE_DAYS: Final = 90
 SLOT_GRACE: Final = timedelta(seconds=5)
 
 _SQL = queries.load("public")
-_HISTOGRAM: Final = tuple(f"h{index:02d}" for index in range(BUCKETS))
 
 Row = asyncpg.Record
 
@@ -243,15 +248,9 @@ def _services(
     now: datetime,
 ) -> tuple[PublicService, ...]:
     known = {} if before is None else {service.id: service for service in before.services}
-    daily: dict[UUID, dict[date, Row]] = defaultdict(dict)
-    for row in read.daily:
-        daily[row["service_id"]][row["day"]] = row
-    hourly: dict[UUID, list[Row]] = defaultdict(list)
-    for row in read.hourly:
-        hourly[row["service_id"]].append(row)
-    slots: dict[UUID, dict[date, int]] = defaultdict(dict)
-    for row in read.slots:
-        slots[row["service_id"]][_day(row["at"])] = row["slots"]
+    daily = read_days(read.daily, oldest)
+    hourly = read_points(read.hourly)
+    slots = read_slots(read.slots, oldest)
     changes: dict[UUID, list[StatusChange]] = defaultdict(list)
     for row in read.changes:
         changes[row["service_id"]].append(
@@ -267,18 +266,19 @@ def _services(
         key: UUID = row["id"]
         status = ServiceStatus(row["status"])
         worst = worst_by_day(changes[key], status, row["created_at"], oldest, now)
+        seen, planned = daily.get(key, {}), slots.get(key, {})
         fresh = [
             _public_day(
                 on,
-                daily[key].get(on),
-                slots[key].get(on, 0),
+                seen.get(on, NO_CHECKS),
+                planned.get(on, 0),
                 worst.get(on),
                 codes.get((key, on), ()),
             )
-            for on in sorted({*daily[key], *slots[key], *worst})
+            for on in sorted({*seen, *planned, *worst})
             if on >= oldest
         ]
-        points = sorted((_point(each) for each in hourly[key]), key=lambda point: point.at)
+        points = hourly.get(key, [])
         old = known.get(key)
         if old is not None:
             fresh = [
@@ -347,59 +347,23 @@ def _codes_by_day(
 
 def _public_day(
     on: date,
-    row: Row | None,
+    seen: DayFigures,
     scheduled: int,
     worst: ServiceStatus | None,
     codes: tuple[str, ...],
 ) -> PublicDay:
-    if row is None:
-        return PublicDay(
-            day=on,
-            succeeded=0,
-            looked=0,
-            checks=0,
-            slots_scheduled=scheduled,
-            slots_looked=0,
-            avg_ms=None,
-            p95_ms=None,
-            worst_status=worst,
-            incident_codes=codes,
-        )
-    succeeded = row["success"] + row["degraded"]
-    looked = succeeded + row["failure"] + row["timeout"]
-    # The looks of the last moments may belong to slots that are not counted as planned yet.
-    looked_slots = min(row["slots"], scheduled)
     return PublicDay(
         day=on,
-        succeeded=succeeded,
-        looked=looked,
-        checks=looked,
+        succeeded=seen.succeeded,
+        looked=seen.looked,
+        checks=seen.looked,
         slots_scheduled=scheduled,
-        slots_looked=looked_slots,
-        avg_ms=_mean(row),
-        p95_ms=_percentile(row, 0.95),
+        # The looks of the last moments may belong to slots that are not counted as planned yet.
+        slots_looked=min(seen.slots, scheduled),
+        avg_ms=seen.avg_ms,
+        p95_ms=seen.p95_ms,
         worst_status=worst,
         incident_codes=codes,
-    )
-
-
-def _mean(row: Row) -> float | None:
-    return row["sum_ms"] / row["timed"] if row["timed"] else None
-
-
-def _percentile(row: Row, fraction: float) -> float | None:
-    histogram = [row[name] for name in _HISTOGRAM]
-    return percentile_ms(histogram, fraction, row["min_ms"], row["max_ms"])
-
-
-def _point(row: Row) -> PublicPoint:
-    return PublicPoint(
-        at=row["hour"],
-        avg_ms=_mean(row),
-        p50_ms=_percentile(row, 0.5),
-        p95_ms=_percentile(row, 0.95),
-        p99_ms=_percentile(row, 0.99),
-        checks=row["success"] + row["degraded"] + row["failure"] + row["timeout"],
     )
 
 

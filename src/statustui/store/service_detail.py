@@ -32,10 +32,9 @@ async def load_service_now(pool: Pool, org_id: int, service_id: UUID) -> Service
             raise NotFound("no such service in this organization")
         monitor_rows = await monitors.load_rows(connection, org_id, service_id=service_id)
         looks = await connection.fetch(_SQL["load_looks"], org_id, service_id)
-        kept = await connection.fetch(_SQL["load_evidence"], org_id, service_id)
+        details = await evidence.service_evidence(connection, org_id, service_id)
     now = datetime.now(UTC)
     shown = {row["key"]: monitors.monitor_row(row, now) for row in monitor_rows}
-    details = {(row["monitor"], row["region"]): row for row in kept}
     found = [
         _look(row, shown[row["key"]], details.get((row["key"], row["region"])))
         for row in looks
@@ -56,7 +55,7 @@ async def load_service_now(pool: Pool, org_id: int, service_id: UUID) -> Service
     )
 
 
-def _look(row: asyncpg.Record, monitor: MonitorRow, kept: asyncpg.Record | None) -> LastLook:
+def _look(row: asyncpg.Record, monitor: MonitorRow, kept: Evidence | None) -> LastLook:
     detail: dict[str, Any] = json.loads(row["last_look"])
     last_good: dict[str, Any] = json.loads(row["last_good"])
     status_code = detail.get("status_code")
@@ -75,22 +74,7 @@ def _look(row: asyncpg.Record, monitor: MonitorRow, kept: asyncpg.Record | None)
         repeat_command=str(detail.get("repeat_command") or ""),
         last_good_at=row["last_good_at"],
         last_good_phases=phases_of(last_good) if last_good else None,
-        evidence=_evidence(kept, monitor, row["region_name"], last_good),
-    )
-
-
-def _evidence(
-    kept: asyncpg.Record | None, monitor: MonitorRow, region: str, last_good: dict[str, Any]
-) -> Evidence | None:
-    if kept is None:
-        return None
-    return evidence.evidence(
-        kept,
-        monitor_id=monitor.id,
-        monitor_name=monitor.name,
-        service_name=monitor.service_name,
-        region=region,
-        last_good=last_good,
+        evidence=kept,
     )
 
 

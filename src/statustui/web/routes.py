@@ -46,6 +46,8 @@ _CODES: Final = {
     500: "INTERNAL_ERROR",
     503: "UNAVAILABLE",
 }
+_API_KINDS: Final = frozenset({"status", "services", "incidents", "uptime"})
+_FIXED_ROUTES: Final = {"/": "start", "/healthz": "health", "/readyz": "health"}
 _ALLOW: Final = ("Allow", "GET, HEAD")
 
 Found = Answer | Awaitable[Answer]
@@ -366,6 +368,23 @@ class Routes:
             ("file", content_type, current),
             lambda: Answer(200, content_type, body, cache_control=control),
         )
+
+
+def route_of(path: str) -> str:
+    """The name under which requests for a path are counted: one of few, whatever is asked for."""
+    if path.startswith("/s/"):
+        rest = path[3:].partition("/")[2]
+        if rest.startswith("incidents/"):
+            return "incident"
+        if rest in ("", "history"):
+            return rest or "page"
+        return "style" if rest.endswith(".css") else "other"
+    if path.startswith("/api/public/"):
+        kind = path[12:].partition("/")[2].partition("/")[0]
+        return f"api_{kind}" if kind in _API_KINDS else "other"
+    if path.startswith("/static/"):
+        return "static"
+    return _FIXED_ROUTES.get(path, "other")
 
 
 def _wants_text(request: Request) -> bool:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from email.utils import formatdate
 from time import monotonic, time
@@ -45,12 +46,21 @@ class PageServer:
         refuser: makes the answer for a status, a message, the request if there was one, and the
             seconds after which to try again (0 for none).
         settings: where to listen and all limits.
+        route_of: the name under which requests for a path are counted, one of few.
     """
 
-    def __init__(self, handler: Handler, refuser: Refuser, settings: WebSettings) -> None:
+    def __init__(
+        self,
+        handler: Handler,
+        refuser: Refuser,
+        settings: WebSettings,
+        route_of: Callable[[str], str] = lambda _: "other",
+    ) -> None:
         self.handler = handler
         self.refuser = refuser
         self.settings = settings
+        self.route_of = route_of
+        self.answered: defaultdict[tuple[str, bytes], int] = defaultdict(int)
         self.memory = HeadMemory()
         self.limiter = RateLimiter(settings.requests_per_second, settings.burst)
         self.counter = ConnectionCounter(
@@ -92,6 +102,10 @@ class PageServer:
             raise RuntimeError("the page server does not listen")
         name = self._server.sockets[0].getsockname()
         return str(name[0]), int(name[1])
+
+    def requests(self) -> dict[tuple[str, int], int]:
+        """How many requests were answered, by route and status."""
+        return {(route, int(code)): count for (route, code), count in self.answered.items()}
 
     async def stop(self, grace_seconds: float = STOP_GRACE_SECONDS) -> None:
         """Stop listening, let answers under way finish, close everything.
@@ -323,19 +337,19 @@ class _Connection(asyncio.Protocol):
         if transport is None:
             return
         head, body = answer.form(request)
+        server = self._server
+        route = "invalid" if request is None else server.route_of(request.path)
+        # The status as it is sent: whether it is a 304 was decided just now.
+        server.answered[route, head[9:12]] += 1
         ends = (
-            close
-            or self._closing
-            or self._server.stopping
-            or request is None
-            or not request.keep_alive
+            close or self._closing or server.stopping or request is None or not request.keep_alive
         )
         tail = b"Connection: close\r\n\r\n" if ends else b"\r\n"
         if len(body) <= WRITE_CHUNK_BYTES:
-            transport.write(b"".join((head, self._server.date_line(), tail, body)))
+            transport.write(b"".join((head, server.date_line(), tail, body)))
         else:
             self._rest = memoryview(body)
-            transport.write(head + self._server.date_line() + tail)
+            transport.write(head + server.date_line() + tail)
         if ends:
             self._closing = True
             self._lingering = close

@@ -19,12 +19,13 @@ from collections.abc import Awaitable, Callable, Sequence
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
+from statustui.domain.enginemetrics import WebSnapshot
 from statustui.domain.errors import StatustuiError
 from statustui.store.changes import ChangeListener, Resync, Subscription
 from statustui.store.public import SHOWN_DAYS, PublicStore
 from statustui.web.health import Health
 from statustui.web.pages import Pages, ServedPage
-from statustui.web.routes import Routes
+from statustui.web.routes import Routes, route_of
 from statustui.web.server import PageServer
 
 if TYPE_CHECKING:
@@ -199,13 +200,17 @@ class WebService:
         self._index_failed = False
         self._tasks: list[asyncio.Task[None]] = []
         self._routes = Routes(self._pages, self._wanted, health, self._is_fresh)
-        self._server = PageServer(self._routes.answer, self._routes.refuse, settings)
+        self._server = PageServer(self._routes.answer, self._routes.refuse, settings, route_of)
 
     @property
     def address(self) -> str:
         """Where the page is, as "http://127.0.0.1:8080"."""
         host, port = self._server.address
         return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+    def snapshot(self) -> WebSnapshot:
+        """What was answered so far, for the metrics."""
+        return WebSnapshot(self._server.requests())
 
     async def start(self) -> None:
         """Begin to listen, and to read pages.

@@ -2,110 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
-import struct
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import cast
 
-import dns.flags
-import dns.message
-import dns.rcode
-import dns.rrset
 import pytest
 
 from statustui.domain.monitor import DnsConfig
 from statustui.domain.status import ErrorKind
 from statustui.engine.checkers import look
 from statustui.engine.checkers.dns import look_dns
+from tests.engine.checkers.name_server import serving_names
 from tests.engine.checkers.servers import free_port
-
-RECORDS = {
-    ("api.acme.test.", "A"): [
-        ("api.acme.test.", "CNAME", "edge.acme.test."),
-        ("edge.acme.test.", "A", "192.0.2.2"),
-        ("edge.acme.test.", "A", "192.0.2.1"),
-    ],
-    ("api.acme.test.", "AAAA"): [("api.acme.test.", "AAAA", "2001:db8::1")],
-    ("www.acme.test.", "CNAME"): [("www.acme.test.", "CNAME", "edge.acme.test.")],
-    ("acme.test.", "MX"): [("acme.test.", "MX", "10 mail.acme.test.")],
-    ("acme.test.", "TXT"): [("acme.test.", "TXT", '"v=spf1 " "-all \\027[31m"')],
-}
-
-
-def respond(wire: bytes, over_udp: bool) -> list[bytes]:
-    """The datagrams that our server sends for one question, by the first label of its name."""
-    query = dns.message.from_wire(wire)
-    question = query.question[0]
-    name = question.name.to_text().lower()
-    response = dns.message.make_response(query)
-    first = name.split(".")[0]
-    if first == "silent":
-        return []
-    if first == "broken":
-        response.set_rcode(dns.rcode.SERVFAIL)
-        return [response.to_wire()]
-    if first == "garbage":
-        return [wire[:2] + b"\x80\x00\xff\xff\xff\xff" + b"\xc0" * 40]
-    if first in ("wrong-id", "late"):
-        forged = bytes([wire[0] ^ 1]) + wire[1:]
-        other = dns.message.make_response(dns.message.from_wire(forged))
-        other.answer.append(dns.rrset.from_text(name, 60, "IN", "A", "203.0.113.66"))
-        if first == "wrong-id":
-            return [other.to_wire()]
-        response.answer.append(dns.rrset.from_text(name, 60, "IN", "A", "192.0.2.9"))
-        return [b"\x00", other.to_wire(), response.to_wire()]
-    if first == "large":
-        if over_udp:
-            response.flags |= dns.flags.TC
-        else:
-            texts = [f"192.0.2.{number}" for number in range(1, 200)]
-            response.answer.append(dns.rrset.from_text(name, 60, "IN", "A", *texts))
-        return [response.to_wire()]
-    found = RECORDS.get((name, dns.rdatatype.to_text(question.rdtype)))
-    if found is None:
-        response.set_rcode(dns.rcode.NXDOMAIN)
-    for owner, kind, text in found or ():
-        response.answer.append(dns.rrset.from_text(owner, 60, "IN", kind, text))
-    return [response.to_wire()]
-
-
-class _Udp(asyncio.DatagramProtocol):
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.DatagramTransport, transport)
-
-    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
-        for datagram in respond(data, over_udp=True):
-            self._transport.sendto(datagram, addr)
-
-
-async def _tcp(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    (length,) = struct.unpack("!H", await reader.readexactly(2))
-    for data in respond(await reader.readexactly(length), over_udp=False):
-        writer.write(struct.pack("!H", len(data)) + data)
-    await writer.drain()
-    writer.close()
-    await writer.wait_closed()
 
 
 @pytest.fixture
 async def resolver() -> AsyncIterator[str]:
-    async with _serving_names() as address:
+    async with serving_names() as address:
         yield address
-
-
-@asynccontextmanager
-async def _serving_names() -> AsyncIterator[str]:
-    loop = asyncio.get_running_loop()
-    server = await asyncio.start_server(_tcp, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    transport, _ = await loop.create_datagram_endpoint(_Udp, local_addr=("127.0.0.1", port))
-    try:
-        yield f"127.0.0.1:{port}"
-    finally:
-        transport.close()
-        server.close()
-        await server.wait_closed()
 
 
 @pytest.mark.parametrize(
@@ -116,6 +28,17 @@ async def _serving_names() -> AsyncIterator[str]:
         ("www.acme.test", "CNAME", ("edge.acme.test",)),
         ("acme.test", "MX", ("10 mail.acme.test",)),
         ("acme.test", "TXT", ("v=spf1 -all",)),
+        ("acme.test", "NS", ("ns1.acme.test", "ns2.b")),
+        (
+            "acme.test",
+            "SOA",
+            ("ns1.acme.test hostmaster.acme.test 2026112701 7200 900 1209600 300",),
+        ),
+        ("_sip._tcp.acme.test", "SRV", ("0 0 0 .", "10 60 5060 sip.acme.test")),
+        ("acme.test", "CAA", ('0 issue "ca.test"',)),
+        ("192.0.2.7", "PTR", ("edge.acme.test",)),
+        ("7.2.0.192.in-addr.arpa", "PTR", ("edge.acme.test",)),
+        ("2001:db8::7", "PTR", ("six.acme.test",)),
         ("late.acme.test", "A", ("192.0.2.9",)),
     ],
 )
@@ -142,6 +65,35 @@ async def test_an_answer_that_does_not_fit_comes_over_tcp(resolver: str) -> None
     seen = await look(DnsConfig("large.acme.test", "A", resolver), timeout_ms=5_000)
     assert seen.dns_rcode == "NOERROR"
     assert len(seen.answers) == 100
+
+
+@pytest.mark.parametrize(
+    ("zone", "rcode", "dnssec"),
+    [
+        ("signed", "NOERROR", "secure"),
+        ("unsigned", "NOERROR", "insecure"),
+        ("bogus", "SERVFAIL", "bogus"),
+        ("lame", "SERVFAIL", None),
+    ],
+)
+async def test_validation_is_the_resolvers_and_bogus_is_told_from_broken(
+    resolver: str, zone: str, rcode: str, dnssec: str | None
+) -> None:
+    config = DnsConfig(f"{zone}.acme.test", "A", resolver, dnssec=True)
+    seen = await look(config, timeout_ms=5_000)
+    assert seen.error_kind is None, seen.reason
+    assert (seen.dns_rcode, seen.dnssec) == (rcode, dnssec)
+    assert "+dnssec" in seen.repeat_command
+    plain = await look(DnsConfig(f"{zone}.acme.test", "A", resolver), timeout_ms=5_000)
+    assert plain.dnssec is None
+
+
+async def test_a_cut_answer_whose_rest_does_not_come(resolver: str) -> None:
+    seen = await look(DnsConfig("cut.acme.test", "A", resolver), timeout_ms=5_000)
+    assert seen.error_kind is ErrorKind.PROTOCOL
+    assert seen.reason.startswith(
+        f"the answer of resolver {resolver} did not fit into a datagram, and over TCP: "
+    )
 
 
 @pytest.mark.parametrize("name", ["silent.acme.test", "wrong-id.acme.test", "garbage.acme.test"])

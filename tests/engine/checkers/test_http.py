@@ -16,7 +16,8 @@ import uvloop
 from statustui.domain.monitor import BasicAuth, BearerAuth, HttpConfig
 from statustui.domain.status import ErrorKind
 from statustui.engine.checkers import LookOptions, look
-from statustui.engine.transport import MAX_HEAD_BYTES, CheckTransport
+from statustui.engine.httpx_transport import CheckTransport
+from statustui.engine.transport import MAX_HEAD_BYTES
 from tests.engine.checkers.servers import (
     Authority,
     Handler,
@@ -358,7 +359,7 @@ async def test_redirects_are_followed() -> None:
         seen = await look(config, timeout_ms=5_000)
     assert seen.error_kind is None
     assert seen.body == b"there"
-    assert seen.redirects == (f"http://127.0.0.1:{port}/next?a=1",) * 2
+    assert [hop.url for hop in seen.redirects] == [f"http://127.0.0.1:{port}/next?a=1"] * 2
     assert all(b"t0ken" in head for head in heard)
     assert heard[1].startswith(b"GET /next?a=1 HTTP/1.1\r\n")
 

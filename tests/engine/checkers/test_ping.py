@@ -10,9 +10,10 @@ import sys
 import pytest
 
 from statustui.domain.monitor import PingConfig
+from statustui.domain.observation import RoundTrips
 from statustui.domain.status import ErrorKind
 from statustui.engine.checkers import look
-from statustui.engine.checkers.ping import NOT_ALLOWED, open_socket
+from statustui.engine.checkers.ping import NOT_ALLOWED, open_socket, summarize
 from statustui.engine.trace import LookFailed
 
 
@@ -83,3 +84,35 @@ def test_without_rights_it_says_what_to_set() -> None:
     assert kind == ErrorKind.OBSERVER
     assert reason == NOT_ALLOWED
     assert loss == "None"
+
+
+@may_ping
+async def test_the_figures_of_the_series_are_kept() -> None:
+    seen = await look(PingConfig("127.0.0.1", count=5, interval_ms=10), timeout_ms=5_000)
+    trips = seen.round_trips
+    assert trips is not None
+    assert (trips.sent, trips.received) == (5, 5)
+    assert trips.min_ms is not None
+    assert trips.avg_ms is not None
+    assert trips.max_ms is not None
+    assert trips.jitter_ms is not None
+    assert 0 < trips.min_ms <= trips.avg_ms <= trips.max_ms
+    assert 0 <= trips.jitter_ms <= trips.max_ms - trips.min_ms
+    assert seen.duration_ms == trips.avg_ms
+
+
+def test_jitter_is_the_mean_difference_of_neighbours() -> None:
+    trips = summarize([0.010, 0.014, 0.011, 0.011], 5)
+    assert (trips.sent, trips.received) == (5, 4)
+    assert (trips.min_ms, trips.max_ms) == (10.0, 14.0)
+    assert trips.avg_ms == pytest.approx(11.5)
+    assert trips.jitter_ms == pytest.approx((4 + 3 + 0) / 3)
+    assert summarize([0.010], 3) == RoundTrips(3, 1, 10.0, 10.0, 10.0, None)
+    assert summarize([], 3) == RoundTrips(3, 0)
+
+
+@may_ping
+async def test_the_other_family_is_refused_for_an_address() -> None:
+    seen = await look(PingConfig("127.0.0.1", ip_version=6), timeout_ms=2_000)
+    assert seen.error_kind is ErrorKind.DNS
+    assert seen.reason == "127.0.0.1 is not an IPv6 address"

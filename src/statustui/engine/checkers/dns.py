@@ -3,6 +3,11 @@
 The question is asked directly (dnspython's `asyncquery`): a stub resolver's `resolve()` would hide
 SERVFAIL behind retries and raise for NXDOMAIN, and both are things to be seen. An answer with a
 wrong id or from elsewhere is not an answer; it is passed over, and the deadline decides.
+
+`dnssec` trusts the resolver, as every stub does: it asks with DO, and takes the flag AD for a
+validated answer. A validating resolver answers SERVFAIL to what does not validate and to what it
+cannot find out alike, so after a SERVFAIL it is asked again with CD, which means "do not check": an
+answer then was there all along, and its signatures are what is wrong.
 """
 
 from __future__ import annotations
@@ -22,18 +27,25 @@ import dns.rcode
 import dns.rdataclass
 import dns.rdatatype
 import dns.resolver
+import dns.reversename
 
 from statustui.domain.monitor import DnsConfig
 from statustui.domain.observation import Observation, Phases
 from statustui.domain.status import ErrorKind
 from statustui.domain.text import clean, shorten
 from statustui.engine.checkers.options import DEFAULT_OPTIONS, LookOptions
-from statustui.engine.connection import resolve, with_port
+from statustui.engine.connecting import resolve, with_port
 from statustui.engine.resolving import is_address
 from statustui.engine.trace import LookFailed, Trace
 
 _PORT = 53
 _MOST_ANSWERS = 100
+# Fits through every path without being cut into fragments, which firewalls drop.
+_PAYLOAD = 1_232
+# Records that end in a name, whose closing dot people do not write; SOA has two names in front.
+_ENDING_IN_A_NAME = frozenset(
+    dns.rdatatype.from_text(kind) for kind in ("CNAME", "MX", "NS", "SRV", "PTR")
+)
 
 
 async def look_dns(
@@ -57,6 +69,7 @@ async def look_dns(
     kind: ErrorKind | None = None
     reason = ""
     rcode: str | None = None
+    dnssec: str | None = None
     answers: tuple[str, ...] = ()
     try:
         async with asyncio.timeout(timeout_ms / 1000):
@@ -68,19 +81,26 @@ async def look_dns(
                 trace.stop()
                 resolve_ms = trace.duration_ms
                 address = with_port(host, port)
-            query = dns.message.make_query(_name_of(config), config.record_type)
+            name = _name_of(config)
             asked = perf_counter()
-            response, _ = await dns.asyncquery.udp_with_fallback(
-                query, host, port=port, ignore_unexpected=True, ignore_errors=True
-            )
+            response = await _ask(_question(name, config), host, port)
             answered_ms = (perf_counter() - asked) * 1000
-        rcode = dns.rcode.to_text(response.rcode())
-        answers = _answers(response, config.record_type)
+            rcode = dns.rcode.to_text(response.rcode())
+            answers = _answers(response, config.record_type)
+            if config.dnssec:
+                dnssec = await _validity(response, name, config, host, port)
     except TimeoutError:
-        kind = ErrorKind.TIMEOUT
-        reason = f"no answer from resolver {address} for {config.name} in {timeout_ms / 1000:g} s"
+        if rcode is None:
+            kind = ErrorKind.TIMEOUT
+            within = f"{timeout_ms / 1000:g} s"
+            reason = f"no answer from resolver {address} for {config.name} in {within}"
     except LookFailed as failure:
         kind, reason = failure.kind, failure.reason
+    except _CutShort as error:
+        kind = ErrorKind.PROTOCOL
+        reason = (
+            f"the answer of resolver {address} did not fit into a datagram, and over TCP: {error}"
+        )
     except ConnectionRefusedError:
         kind, reason = ErrorKind.REFUSED, f"resolver {address} refused the question"
     except OSError as error:
@@ -98,9 +118,66 @@ async def look_dns(
         address=address,
         connected=rcode is not None,
         dns_rcode=rcode,
+        dnssec=dnssec,
         answers=answers,
         repeat_command=_repeat_command(config, timeout_ms),
     )
+
+
+class _CutShort(Exception):
+    """The answer was cut, and the whole of it could not be had."""
+
+
+def _question(
+    name: dns.name.Name, config: DnsConfig, *, checks: bool = True
+) -> dns.message.Message:
+    if not config.dnssec:
+        return dns.message.make_query(name, config.record_type)
+    question = dns.message.make_query(name, config.record_type, want_dnssec=True, payload=_PAYLOAD)
+    if not checks:
+        question.flags |= dns.flags.CD
+    return question
+
+
+async def _ask(question: dns.message.Message, host: str, port: int) -> dns.message.Message:
+    """Asks over UDP, and over TCP when the answer was cut.
+
+    Raises:
+        _CutShort: it was cut, and TCP failed.
+        OSError, DNSException: the resolver cannot be asked, or answers nonsense.
+    """
+    try:
+        return await dns.asyncquery.udp(
+            question,
+            host,
+            port=port,
+            ignore_unexpected=True,
+            ignore_errors=True,
+            raise_on_truncation=True,
+        )
+    except dns.message.Truncated:
+        pass
+    try:
+        return await dns.asyncquery.tcp(question, host, port=port)
+    except ConnectionRefusedError:
+        raise _CutShort("refused") from None
+    except (OSError, EOFError, dns.exception.DNSException) as error:
+        if isinstance(error, TimeoutError):
+            raise
+        why = getattr(error, "strerror", None) or str(error) or "it closed the connection"
+        raise _CutShort(why) from None
+
+
+async def _validity(
+    response: dns.message.Message, name: dns.name.Name, config: DnsConfig, host: str, port: int
+) -> str | None:
+    """What the resolver says about signatures: "secure", "insecure", "bogus"; None for neither."""
+    if response.flags & dns.flags.AD:
+        return "secure"
+    if response.rcode() != dns.rcode.SERVFAIL:
+        return "insecure"
+    unchecked = await _ask(_question(name, config, checks=False), host, port)
+    return "bogus" if unchecked.rcode() != dns.rcode.SERVFAIL else None
 
 
 def _resolver_of(config: DnsConfig) -> tuple[str, int]:
@@ -136,7 +213,14 @@ def _system_resolver() -> str:
 
 
 def _name_of(config: DnsConfig) -> dns.name.Name:
+    """The name that is asked for; for PTR also the reverse name of an address.
+
+    Raises:
+        LookFailed: it cannot be asked for.
+    """
     try:
+        if config.record_type == "PTR" and is_address(config.name):
+            return dns.reversename.from_address(config.name)
         return dns.name.from_text(config.name)
     except (dns.exception.DNSException, UnicodeError, ValueError) as error:
         raise LookFailed(
@@ -160,10 +244,17 @@ def _answers(response: dns.message.Message, record_type: str) -> tuple[str, ...]
                 text = b"".join(record.strings).decode("utf-8", "replace")
             else:
                 text = record.to_text(origin=dns.name.root, relativize=False)
-                if wanted in (dns.rdatatype.CNAME, dns.rdatatype.MX) and len(text) > 1:
-                    text = text.removesuffix(".")
+                if wanted in _ENDING_IN_A_NAME:
+                    text = _without_dot(text)
+                elif wanted == dns.rdatatype.SOA:
+                    text = " ".join(_without_dot(word) for word in text.split(" "))
             found.append(shorten(clean(text), 500))
     return tuple(sorted(found)[:_MOST_ANSWERS])
+
+
+def _without_dot(text: str) -> str:
+    """Without the closing dot, but the root's own name stays what it is."""
+    return text.removesuffix(".") if len(text) > 1 and not text.endswith(" .") else text
 
 
 @lru_cache(maxsize=4096)
@@ -174,5 +265,10 @@ def _repeat_command(config: DnsConfig, timeout_ms: int) -> str:
         words.append(f"@{host}")
         if port != _PORT:
             words += ["-p", str(port)]
-    words += [config.name, config.record_type]
+    if config.dnssec:
+        words.append("+dnssec")
+    if config.record_type == "PTR" and is_address(config.name):
+        words += ["-x", config.name]
+    else:
+        words += [config.name, config.record_type]
     return clean(shlex.join(words))

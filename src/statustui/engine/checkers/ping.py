@@ -12,18 +12,19 @@ import asyncio
 import errno
 import shlex
 import socket
+from collections.abc import Sequence
 from functools import lru_cache
-from itertools import count
+from itertools import count, pairwise
 from time import perf_counter
 
 import icmplib
 
 from statustui.domain.monitor import PingConfig
-from statustui.domain.observation import Observation, Phases
+from statustui.domain.observation import Observation, Phases, RoundTrips
 from statustui.domain.status import ErrorKind
 from statustui.domain.text import clean, shorten
 from statustui.engine.checkers.options import DEFAULT_OPTIONS, LookOptions
-from statustui.engine.connection import resolve
+from statustui.engine.connecting import FAMILIES, resolve
 from statustui.engine.trace import LookFailed, Trace
 
 NOT_ALLOWED = (
@@ -50,7 +51,6 @@ async def look_ping(
     """
     started_at = options.wall_clock()
     begun = perf_counter()
-    family = {4: socket.AF_INET, 6: socket.AF_INET6, None: socket.AF_UNSPEC}[config.ip_version]
     trace = Trace(config.host)
     address = ""
     resolve_ms: float | None = None
@@ -59,7 +59,7 @@ async def look_ping(
     series: _Series | None = None
     try:
         async with asyncio.timeout(timeout_ms / 1000):
-            address = (await resolve(config.host, trace, family))[0]
+            address = (await resolve(config.host, trace, FAMILIES[config.ip_version]))[0]
             trace.stop()
             resolve_ms = trace.duration_ms
             with open_socket(address) as opened:
@@ -71,10 +71,12 @@ async def look_ping(
             reason = f"the name {config.host} was not resolved within {timeout_ms / 1000:g} s"
     except LookFailed as failure:
         kind, reason = failure.kind, failure.reason
-    round_trips = series.round_trips if series is not None else []
-    sent = config.count
-    loss = None if kind is not None else 100.0 * (sent - len(round_trips)) / sent
-    mean_ms = sum(round_trips) / len(round_trips) * 1000 if round_trips else None
+    trips: RoundTrips | None = None
+    loss = None
+    if kind is None:
+        trips = summarize(series.in_order() if series is not None else [], config.count)
+        loss = 100.0 * (trips.sent - trips.received) / trips.sent
+    mean_ms = trips.avg_ms if trips is not None else None
     return Observation(
         started_at=started_at,
         duration_ms=(perf_counter() - begun) * 1000 if mean_ms is None else mean_ms,
@@ -82,9 +84,35 @@ async def look_ping(
         reason=shorten(clean(reason), 300) if reason else "",
         phases=Phases(resolve_ms=resolve_ms, first_byte_ms=mean_ms),
         address=address,
-        connected=bool(round_trips),
+        connected=trips is not None and trips.received > 0,
         loss_percent=loss,
         repeat_command=_repeat_command(config, timeout_ms),
+        addresses=trace.addresses,
+        round_trips=trips,
+    )
+
+
+def summarize(round_trips: Sequence[float], sent: int) -> RoundTrips:
+    """What a series comes to.
+
+    Jitter is the mean of the absolute differences between neighbours. The smoothed figure of
+    RFC 3550 is made for streams: over a handful of packets it has hardly left zero.
+
+    Args:
+        round_trips: of the packets that came back, in seconds, in the order of sending.
+        sent: packets.
+    """
+    times = [1000 * seconds for seconds in round_trips]
+    if not times:
+        return RoundTrips(sent, 0)
+    steps = [abs(after - before) for before, after in pairwise(times)]
+    return RoundTrips(
+        sent=sent,
+        received=len(times),
+        min_ms=min(times),
+        avg_ms=sum(times) / len(times),
+        max_ms=max(times),
+        jitter_ms=sum(steps) / len(steps) if steps else None,
     )
 
 
@@ -113,7 +141,11 @@ class _Series:
         self._address = address
         self._identifier = next(_identifiers) % 65_536
         self._sent_at: dict[int, float] = {}
-        self.round_trips: list[float] = []
+        self._round_trips: dict[int, float] = {}
+
+    def in_order(self) -> list[float]:
+        """The round trips of what came back, in the order of sending, in seconds."""
+        return [self._round_trips[number] for number in sorted(self._round_trips)]
 
     async def run(self, packets: int, interval_seconds: float) -> None:
         """Sends them one after the other and listens until all have come back."""
@@ -132,7 +164,7 @@ class _Series:
                         LookFailed(ErrorKind.CONNECT, f"ping {self._address}: {words}")
                     )
                 return
-            if len(self.round_trips) == packets and not complete.done():
+            if len(self._round_trips) == packets and not complete.done():
                 complete.set_result(None)
 
         loop.add_reader(raw.fileno(), readable)
@@ -171,9 +203,11 @@ class _Series:
             raise
         arrived = perf_counter()
         sequence = self._sequence_of(packet)
-        sent_at = self._sent_at.pop(sequence, None) if sequence is not None else None
+        if sequence is None:
+            return
+        sent_at = self._sent_at.pop(sequence, None)
         if sent_at is not None:
-            self.round_trips.append(arrived - sent_at)
+            self._round_trips[sequence] = arrived - sent_at
 
     def _sequence_of(self, packet: bytes) -> int | None:
         """The number of one of our echo replies, None for anything else that came along.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import shlex
-import ssl
 from functools import lru_cache
 
 from statustui.domain.monitor import MASK, TcpConfig
@@ -12,13 +11,10 @@ from statustui.domain.observation import Observation
 from statustui.domain.status import ErrorKind
 from statustui.domain.text import clean, shorten
 from statustui.engine.checkers.options import DEFAULT_OPTIONS, LookOptions
-from statustui.engine.connection import (
-    Channel,
-    connect,
-    explain_refusal,
-    tls_context,
-    with_port,
-)
+from statustui.engine.connecting import connect, with_port
+from statustui.engine.connection import Channel, explain_refusal
+from statustui.engine.steps import Step, handshake
+from statustui.engine.tls_settings import TlsSettings
 from statustui.engine.trace import LookFailed, Part, Trace, timed_out
 
 _MOST_BYTES = 65_536
@@ -28,10 +24,8 @@ _SHOWN = 200
 class _Conversation(Channel):
     """Says what is to be said and listens until the expected text has come."""
 
-    def __init__(
-        self, trace: Trace, config: TcpConfig, context: ssl.SSLContext | None, server_name: str
-    ) -> None:
-        super().__init__(trace, context, server_name)
+    def __init__(self, trace: Trace, config: TcpConfig, steps: tuple[Step, ...]) -> None:
+        super().__init__(trace, steps)
         self._send = config.send.encode() if config.send is not None else b""
         self._expect = config.expect.encode() if config.expect is not None else None
         self.heard = bytearray()
@@ -82,25 +76,21 @@ async def look_tcp(
         options: how this engine looks.
     """
     started_at = options.wall_clock()
-    server_name = config.server_name or config.host
-    context = tls_context(config.verify_tls, options.ca_file, False) if config.tls else None
     trace = Trace(with_port(config.host, config.port))
-    channel = _Conversation(trace, config, context, server_name)
+    steps: tuple[Step, ...] = ()
+    if config.tls:
+        settings = TlsSettings(config.verify_tls, options.ca_file)
+        steps = (handshake(settings, config.server_name or config.host, trace.peer),)
+    channel = _Conversation(trace, config, steps)
     kind: ErrorKind | None = None
     reason = ""
-    deadline = asyncio.get_running_loop().time() + timeout_ms / 1000
     try:
-        async with asyncio.timeout_at(deadline):
+        async with asyncio.timeout(timeout_ms / 1000):
             try:
-                await connect(channel, config.host, config.port, deadline=deadline)
+                await connect(channel, config.host, config.port)
                 await channel.wait()
             except LookFailed as failure:
-                refused = channel.refused_certificate
-                if refused is None:
-                    raise
-                raise await explain_refusal(
-                    channel, refused, http=False, server_name=server_name
-                ) from failure
+                raise (await explain_refusal(channel) or failure) from None
     except TimeoutError:
         part = trace.part
         trace.stop()
@@ -126,6 +116,7 @@ async def look_tcp(
         certificate=trace.certificate,
         answers=(channel.banner,) if channel.heard else (),
         repeat_command=_repeat_command(config, timeout_ms),
+        addresses=trace.addresses,
     )
 
 

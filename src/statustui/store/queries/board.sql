@@ -22,7 +22,7 @@ ORDER BY d.service_id, s.display_order, s.name
 SELECT m.service_id, m.key AS monitor, m.name, m.degraded_after_ms, m.tags, m.failure_threshold,
        NOT m.is_active OR coalesce(m.paused_until > now(), false) AS is_paused,
        CASE WHEN m.is_active THEN m.paused_until END AS paused_until,
-       ms.state, ms.error_kind, ms.reason,
+       m.regions, r.name AS region_name, ms.state, ms.error_kind, ms.reason,
        x.state AS region_state, x.last_checked_at, cardinality(x.flips) AS flips,
        x.recent, x.recent_until, x.last_status, x.last_error_kind, x.last_reason,
        x.consecutive_failures AS failures,
@@ -30,7 +30,8 @@ SELECT m.service_id, m.key AS monitor, m.name, m.degraded_after_ms, m.tags, m.fa
             ELSE x.consecutive_successes END AS successes
 FROM monitors m
 LEFT JOIN monitor_status ms ON ms.monitor = m.key
-LEFT JOIN monitor_state x ON x.monitor = m.key
+LEFT JOIN (monitor_state x JOIN regions r ON r.key = x.region)
+    ON x.monitor = m.key AND r.name = ANY (m.regions)
 WHERE m.org_id = $1 AND m.deleted_at IS NULL AND ($2::uuid[] IS NULL OR m.service_id = ANY ($2))
 ORDER BY m.service_id, m.key, x.region
 

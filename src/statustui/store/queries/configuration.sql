@@ -22,12 +22,12 @@ SELECT org_id FROM organization_create(p_name => $1, p_slug => $2, p_timezone =>
 
 -- name: load_organization
 SELECT slug, name, timezone, brand_color, automatic_incidents, recovery_watch_seconds, logo_url,
-       public_base_url
+       public_base_url, guarded_sentence
 FROM organizations WHERE org_id = $1
 
 -- name: update_organization
 UPDATE organizations SET name = $2, timezone = $3, brand_color = $4, automatic_incidents = $5,
-    recovery_watch_seconds = $6, logo_url = $7, public_base_url = $8
+    recovery_watch_seconds = $6, logo_url = $7, public_base_url = $8, guarded_sentence = $9
 WHERE org_id = $1
 
 -- name: load_pages
@@ -117,14 +117,16 @@ JOIN services n ON n.org_id = $1 AND n.name = e.needed AND n.deleted_at IS NULL
 -- name: add_monitors
 INSERT INTO monitors (org_id, service_id, name, type, config, interval_seconds, timeout_ms,
     failure_threshold, recovery_threshold, retry_interval_seconds, degraded_after_ms, conditions,
-    degraded_conditions, is_active, paused_until, runbook, tags)
+    degraded_conditions, is_active, paused_until, runbook, tags, regions, region_quorum)
 SELECT $1, s.id, e.name, e.type, e.config, e.interval_seconds, e.timeout_ms, e.failure_threshold,
        e.recovery_threshold, e.retry_interval_seconds, e.degraded_after_ms, e.conditions,
-       e.degraded_conditions, e.is_active, e.paused_until, e.runbook, e.tags
+       e.degraded_conditions, e.is_active, e.paused_until, e.runbook, e.tags, e.regions,
+       e.region_quorum
 FROM jsonb_to_recordset($2::text::jsonb) AS e (service text, name text, type text, config jsonb,
     interval_seconds int, timeout_ms int, failure_threshold int, recovery_threshold int,
     retry_interval_seconds int, degraded_after_ms int, conditions text[], degraded_conditions text[],
-    is_active boolean, paused_until timestamptz, runbook text, tags text[])
+    is_active boolean, paused_until timestamptz, runbook text, tags text[], regions text[],
+    region_quorum smallint)
 JOIN services s ON s.org_id = $1 AND s.name = e.service AND s.deleted_at IS NULL
 
 -- name: update_monitors
@@ -133,11 +135,13 @@ UPDATE monitors m SET type = e.type, config = e.config, interval_seconds = e.int
     recovery_threshold = e.recovery_threshold, retry_interval_seconds = e.retry_interval_seconds,
     degraded_after_ms = e.degraded_after_ms, conditions = e.conditions,
     degraded_conditions = e.degraded_conditions, is_active = e.is_active,
-    paused_until = e.paused_until, runbook = e.runbook, tags = e.tags
+    paused_until = e.paused_until, runbook = e.runbook, tags = e.tags,
+    regions = e.regions, region_quorum = e.region_quorum
 FROM jsonb_to_recordset($2::text::jsonb) AS e (service text, name text, type text, config jsonb,
     interval_seconds int, timeout_ms int, failure_threshold int, recovery_threshold int,
     retry_interval_seconds int, degraded_after_ms int, conditions text[], degraded_conditions text[],
-    is_active boolean, paused_until timestamptz, runbook text, tags text[])
+    is_active boolean, paused_until timestamptz, runbook text, tags text[], regions text[],
+    region_quorum smallint)
 JOIN services s ON s.org_id = $1 AND s.name = e.service AND s.deleted_at IS NULL
 WHERE m.service_id = s.id AND m.name = e.name AND m.deleted_at IS NULL
 
@@ -150,7 +154,7 @@ WHERE s.org_id = $1 AND s.name = e.service AND s.deleted_at IS NULL
 -- name: load_maintenance
 -- One row for each series: the start of its first occurrence, the rest as its newest one has it.
 SELECT DISTINCT ON (w.series_id) w.series_id, w.title, w.description, w.starts_at, w.ends_at,
-       w.recurrence_rule, w.auto_update, w.is_public,
+       w.recurrence_rule, w.exceptions, w.auto_update, w.is_public,
        min(w.starts_at) OVER (PARTITION BY w.series_id) AS first_at,
        bool_or(w.status IN ('scheduled', 'in_progress')) OVER (PARTITION BY w.series_id) AS is_open,
        w.status = 'cancelled' AS is_cancelled,
@@ -162,15 +166,15 @@ ORDER BY w.series_id, w.starts_at DESC
 
 -- name: add_window
 INSERT INTO maintenance_windows (org_id, title, description, starts_at, ends_at, auto_update,
-    is_public, recurrence_rule)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+    is_public, recurrence_rule, exceptions)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 RETURNING id
 
 -- name: update_open_windows
 -- The open occurrences of a series take on what the file says; each keeps its own start.
 UPDATE maintenance_windows SET title = $3, description = $4,
     ends_at = starts_at + make_interval(secs => $5), auto_update = $6, is_public = $7,
-    recurrence_rule = $8
+    recurrence_rule = $8, exceptions = $9
 WHERE org_id = $1 AND series_id = $2 AND status IN ('scheduled', 'in_progress')
 RETURNING id
 
@@ -191,8 +195,9 @@ WHERE s.org_id = $1 AND s.name = ANY ($3::text[]) AND s.deleted_at IS NULL
 -- name: load_monitors
 SELECT s.name AS service_name, m.name, m.type, m.config, m.interval_seconds, m.timeout_ms,
        m.failure_threshold, m.recovery_threshold, m.retry_interval_seconds, m.degraded_after_ms,
-       m.conditions, m.degraded_conditions, m.is_active, m.paused_until, m.runbook, m.tags
+       m.conditions, m.degraded_conditions, m.is_active, m.paused_until, m.runbook, m.tags,
+       m.regions, m.region_quorum
 FROM monitors m
 JOIN services s ON s.id = m.service_id AND s.deleted_at IS NULL
-WHERE m.org_id = $1 AND m.deleted_at IS NULL AND m.type IN ('http', 'tcp', 'dns', 'ping')
+WHERE m.org_id = $1 AND m.deleted_at IS NULL
 ORDER BY s.name, m.created_at, m.name

@@ -1,11 +1,5 @@
 -- How results of checks become rows: one transaction per batch, its first statement the fence.
 
--- name: hold
--- First statement of every writing transaction: short waits only, and is the lease still ours?
-SELECT set_config('lock_timeout', $4, true),
-       set_config('idle_in_transaction_session_timeout', $5, true),
-       lease_hold($1, $2, $3) AS held
-
 -- name: record_checks
 -- Rows that are there already are left alone, and figures are made only from those that are new,
 -- so that a batch that is sent twice adds nothing twice. Latencies fall into the buckets whose
@@ -64,7 +58,7 @@ WITH given AS (
            count(*) FILTER (WHERE status = 'unknown'),
            count(*) FILTER (WHERE in_maintenance),
            count(*) FILTER (WHERE is_slot),
-           count(bucket), coalesce(sum(duration_ms), 0), min(duration_ms), max(duration_ms),
+           count(bucket), coalesce(sum(duration_ms::float8), 0), min(duration_ms), max(duration_ms),
            count(*) FILTER (WHERE bucket = 0), count(*) FILTER (WHERE bucket = 1),
            count(*) FILTER (WHERE bucket = 2), count(*) FILTER (WHERE bucket = 3),
            count(*) FILTER (WHERE bucket = 4), count(*) FILTER (WHERE bucket = 5),
@@ -116,7 +110,7 @@ WITH given AS (
            count(*) FILTER (WHERE status = 'unknown'),
            count(*) FILTER (WHERE in_maintenance),
            count(*) FILTER (WHERE is_slot),
-           count(bucket), coalesce(sum(duration_ms), 0), min(duration_ms), max(duration_ms),
+           count(bucket), coalesce(sum(duration_ms::float8), 0), min(duration_ms), max(duration_ms),
            count(*) FILTER (WHERE bucket = 0), count(*) FILTER (WHERE bucket = 1),
            count(*) FILTER (WHERE bucket = 2), count(*) FILTER (WHERE bucket = 3),
            count(*) FILTER (WHERE bucket = 4), count(*) FILTER (WHERE bucket = 5),
@@ -181,18 +175,30 @@ ON CONFLICT (monitor, region) DO UPDATE SET
     consecutive_failures = EXCLUDED.consecutive_failures,
     consecutive_successes = EXCLUDED.consecutive_successes,
     first_failure_at = EXCLUDED.first_failure_at, last_good_at = EXCLUDED.last_good_at,
-    last_checked_at = EXCLUDED.last_checked_at, last_slot_at = EXCLUDED.last_slot_at,
+    last_checked_at = EXCLUDED.last_checked_at,
+    last_slot_at = greatest(monitor_state.last_slot_at, EXCLUDED.last_slot_at),
     last_status = EXCLUDED.last_status, last_error_kind = EXCLUDED.last_error_kind,
     last_reason = EXCLUDED.last_reason, last_duration_ms = EXCLUDED.last_duration_ms,
     certificate_not_after = EXCLUDED.certificate_not_after, flips = EXCLUDED.flips,
     recent = EXCLUDED.recent, recent_until = EXCLUDED.recent_until,
     last_look = EXCLUDED.last_look, last_good = EXCLUDED.last_good, extra = EXCLUDED.extra
 
+-- name: record_slots
+-- What was only seen decides nothing, but a slot in which somebody looked is not counted again.
+INSERT INTO monitor_state AS s (monitor, region, org_id, state_since, last_slot_at)
+SELECT monitor, region, org_id, max(slot_at), max(slot_at)
+FROM unnest($1::int[], $2::smallint[], $3::int[], $4::timestamptz[])
+    AS g (monitor, region, org_id, slot_at)
+GROUP BY monitor, region, org_id ORDER BY monitor, region
+ON CONFLICT (monitor, region) DO UPDATE SET
+    last_slot_at = greatest(s.last_slot_at, EXCLUDED.last_slot_at)
+
 -- name: record_transitions
-INSERT INTO monitor_state_changes (org_id, monitor, from_state, to_state, error_kind, reason,
+-- Of a monitor that is looked at from one place, what that says is what it is: no region.
+INSERT INTO monitor_state_changes (org_id, monitor, region, from_state, to_state, error_kind, reason,
     effective_at)
-SELECT * FROM unnest($1::int[], $2::int[], $3::text[], $4::text[], $5::text[], $6::text[],
-    $7::timestamptz[])
+SELECT * FROM unnest($1::int[], $2::int[], $3::smallint[], $4::text[], $5::text[], $6::text[],
+    $7::text[], $8::timestamptz[])
 
 -- name: record_status
 -- Only of monitors that were not paused meanwhile.

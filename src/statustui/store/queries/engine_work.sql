@@ -1,52 +1,38 @@
--- What the engine of a region works with: its lease, its monitors, what is remembered of them.
-
--- name: take_lease
-SELECT lease_take($1, $2, $3, $4::jsonb) AS epoch
-
--- name: release_lease
-SELECT lease_release($1, $2, $3)
-
--- name: region
--- A region that is named for the first time gets its key.
-WITH made AS (
-    INSERT INTO regions (name) SELECT $1 WHERE NOT EXISTS (SELECT FROM regions WHERE name = $1)
-    ON CONFLICT DO NOTHING RETURNING key)
-SELECT key FROM made UNION ALL SELECT key FROM regions WHERE name = $1 LIMIT 1
-
--- name: register_engine
-INSERT INTO engines (id, region, host, process_id, version, info)
-VALUES ($1, $2, $3, $4, $5, '{}')
-ON CONFLICT (id) DO UPDATE SET heartbeat_at = clock_timestamp(), stopped_at = NULL
-
--- name: beat
-UPDATE engines SET heartbeat_at = clock_timestamp(), behind_seconds = $2, info = $3::jsonb
-WHERE id = $1
-
--- name: stop_engine
-UPDATE engines SET heartbeat_at = clock_timestamp(), stopped_at = clock_timestamp() WHERE id = $1
+-- What the engine of a region works with: its monitors, and what is remembered of them.
 
 -- name: forget_engines
 DELETE FROM engines WHERE heartbeat_at < clock_timestamp() - interval '7 days'
+
+-- name: forget_generations
+DELETE FROM share_generations WHERE at < clock_timestamp() - interval '7 days'
 
 -- name: monitors
 -- A schedule that begins later is there when a pause ends later.
 SELECT m.key, m.id, m.org_id, m.service_id, m.name, m.type, m.config, m.interval_seconds,
        m.timeout_ms, m.failure_threshold, m.recovery_threshold, m.retry_interval_seconds,
        m.degraded_after_ms, m.conditions, m.degraded_conditions, m.is_active, m.paused_until,
-       m.runbook, m.tags, m.run_requested_at,
+       m.runbook, m.tags, m.regions, m.region_quorum, m.run_requested_at,
        NOT m.is_active OR coalesce(m.paused_until > clock_timestamp(), false) AS is_paused,
-       t.interval_seconds AS slot_seconds, t.phase_ms, t.from_at
+       t.interval_seconds AS slot_seconds, t.phase_ms, t.from_at,
+       t.from_at <= clock_timestamp() AS has_begun
 FROM monitors m
 JOIN services s ON s.id = m.service_id AND s.deleted_at IS NULL
 LEFT JOIN monitor_schedules t ON t.monitor = m.key AND t.region = $1 AND t.to_at IS NULL
 WHERE m.deleted_at IS NULL AND $2 = ANY (m.regions)
-  AND m.type IN ('http', 'tcp', 'dns', 'ping')
 ORDER BY m.key
+
+-- name: beats
+-- With the last sign of life before the server's last start: in between nobody could note a beat.
+SELECT b.monitor, clock_timestamp() AS now, b.expected_from, b.last_at, b.is_ok, b.message,
+       pg_postmaster_start_time() AS server_started_at, e.last_sign_at
+FROM beats b
+CROSS JOIN (SELECT max(heartbeat_at) AS last_sign_at FROM engines
+            WHERE heartbeat_at < pg_postmaster_start_time()) e
+WHERE b.monitor = ANY ($1::int[])
 
 -- name: memories
 SELECT s.* FROM monitor_state s
-JOIN monitors m ON m.key = s.monitor AND m.deleted_at IS NULL
-WHERE s.region = $1
+WHERE s.region = $1 AND ($2::int[] IS NULL OR s.monitor = ANY ($2))
 
 -- name: windows
 -- Those that flag checks: by their times where they move by themselves, else while they run.

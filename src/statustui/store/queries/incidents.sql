@@ -31,7 +31,7 @@ SELECT i.id, i.code, i.title, coalesce(i.internal_title, '') AS internal_title, 
        i.monitoring_at, i.resolved_at, i.created_at, i.updated_at, i.created_by, i.lead,
        i.acknowledged_by, i.acknowledged_at, i.acknowledged_until,
        CASE WHEN i.snoozed_until > now() THEN i.snoozed_until END AS snoozed_until,
-       i.next_update_by, i.cause_service_id,
+       i.next_update_by, i.cause_service_id, i.draft, i.draft_due_at, i.held_by,
        told.created_at AS told_at, told.author AS told_by,
        p.id AS pending_id, p.author AS pending_author, p.status AS pending_status,
        p.message AS pending_message, p.public_at, p.notify_at, p.created_at AS pending_created_at

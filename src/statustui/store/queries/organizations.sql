@@ -16,17 +16,17 @@ JOIN members m ON m.org_id = o.org_id AND m.role_name = session_user
 WHERE o.org_id = $1
 
 -- name: load_watch
--- The watch that checks now, or the one that did last.
-SELECT l.info, l.acquired_at, l.expires_at > clock_timestamp() AS is_alive,
-       coalesce(e.heartbeat_at, least(l.expires_at, clock_timestamp())) AS heartbeat_at,
-       coalesce(e.started_at, l.acquired_at) AS started_at,
-       e.offline_since IS NOT NULL AS is_offline,
-       e.host, e.process_id
-FROM leases l
-LEFT JOIN engines e ON e.id = l.holder
-WHERE l.name LIKE 'engine:%'
-ORDER BY l.expires_at DESC
-LIMIT 1
+-- The engines that look now, the one that has looked longest first, and the one heard of last.
+SELECT e.id, e.host, e.process_id, r.name AS region, e.started_at, e.heartbeat_at, e.info,
+       e.behind_seconds, e.offline_since IS NOT NULL AS is_offline, alive.is_alive
+FROM engines e
+JOIN regions r ON r.key = e.region
+LEFT JOIN shares s ON s.region = e.region
+CROSS JOIN LATERAL (
+    SELECT e.stopped_at IS NULL AND coalesce(e.id = ANY (s.members), false)
+           AND e.heartbeat_at > clock_timestamp() - interval '6 seconds' AS is_alive) alive
+WHERE alive.is_alive OR e.id = (SELECT id FROM engines ORDER BY heartbeat_at DESC LIMIT 1)
+ORDER BY alive.is_alive DESC, e.started_at, e.id
 
 -- name: load_pages
 SELECT p.slug, p.name, p.visibility,

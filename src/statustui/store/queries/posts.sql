@@ -42,6 +42,9 @@ SELECT (release_acknowledgement($1)).version
 -- name: snooze
 SELECT (snooze($1, $2)).version
 
+-- name: hold
+SELECT (incident_hold($1, $2)).version
+
 -- name: publish
 SELECT (incident_publish($1)).version
 

@@ -20,25 +20,50 @@ WHERE page_slug = $1
 ORDER BY display_order, name, id;
 
 -- name: load_daily
--- The oldest day asked for is $2.
-SELECT service_id, day, success, degraded, failure, timeout, slots, timed, sum_ms, min_ms, max_ms,
-       h00, h01, h02, h03, h04, h05, h06, h07, h08, h09, h10, h11, h12, h13, h14, h15, h16, h17,
-       h18, h19, h20, h21, h22, h23
+-- A row for each service: its days counted from $2, the oldest asked for, with what each came to.
+-- Lists instead of a row for each day, because most of the time would go into rows otherwise.
+SELECT service_id, array_agg(day - $2::date) AS days,
+       array_agg((success + degraded)::int) AS succeeded,
+       array_agg((success + degraded + failure + timeout)::int) AS looked,
+       array_agg(slots::int) AS slots,
+       array_agg(CASE WHEN timed > 0 THEN sum_ms / timed END) AS avg_ms,
+       array_agg(min_ms) AS min_ms, array_agg(max_ms) AS max_ms,
+       array_agg(h00::int) AS h00, array_agg(h01::int) AS h01, array_agg(h02::int) AS h02,
+       array_agg(h03::int) AS h03, array_agg(h04::int) AS h04, array_agg(h05::int) AS h05,
+       array_agg(h06::int) AS h06, array_agg(h07::int) AS h07, array_agg(h08::int) AS h08,
+       array_agg(h09::int) AS h09, array_agg(h10::int) AS h10, array_agg(h11::int) AS h11,
+       array_agg(h12::int) AS h12, array_agg(h13::int) AS h13, array_agg(h14::int) AS h14,
+       array_agg(h15::int) AS h15, array_agg(h16::int) AS h16, array_agg(h17::int) AS h17,
+       array_agg(h18::int) AS h18, array_agg(h19::int) AS h19, array_agg(h20::int) AS h20,
+       array_agg(h21::int) AS h21, array_agg(h22::int) AS h22, array_agg(h23::int) AS h23
 FROM public_daily
-WHERE page_slug = $1 AND day >= $2;
+WHERE page_slug = $1 AND day >= $2
+GROUP BY service_id;
 
 -- name: load_hourly
--- The oldest hour asked for is $2.
-SELECT service_id, hour, success, degraded, failure, timeout, timed, sum_ms, min_ms, max_ms,
-       h00, h01, h02, h03, h04, h05, h06, h07, h08, h09, h10, h11, h12, h13, h14, h15, h16, h17,
-       h18, h19, h20, h21, h22, h23
+-- The same for hours, the oldest asked for being $2.
+SELECT service_id, array_agg(hour) AS hours,
+       array_agg((success + degraded + failure + timeout)::int) AS looked,
+       array_agg(CASE WHEN timed > 0 THEN sum_ms / timed END) AS avg_ms,
+       array_agg(min_ms) AS min_ms, array_agg(max_ms) AS max_ms,
+       array_agg(h00::int) AS h00, array_agg(h01::int) AS h01, array_agg(h02::int) AS h02,
+       array_agg(h03::int) AS h03, array_agg(h04::int) AS h04, array_agg(h05::int) AS h05,
+       array_agg(h06::int) AS h06, array_agg(h07::int) AS h07, array_agg(h08::int) AS h08,
+       array_agg(h09::int) AS h09, array_agg(h10::int) AS h10, array_agg(h11::int) AS h11,
+       array_agg(h12::int) AS h12, array_agg(h13::int) AS h13, array_agg(h14::int) AS h14,
+       array_agg(h15::int) AS h15, array_agg(h16::int) AS h16, array_agg(h17::int) AS h17,
+       array_agg(h18::int) AS h18, array_agg(h19::int) AS h19, array_agg(h20::int) AS h20,
+       array_agg(h21::int) AS h21, array_agg(h22::int) AS h22, array_agg(h23::int) AS h23
 FROM public_hourly
-WHERE page_slug = $1 AND hour >= $2;
+WHERE page_slug = $1 AND hour >= $2
+GROUP BY service_id;
 
 -- name: load_slots
--- What was planned per day, from $2 until $3.
-SELECT service_id, at, slots
-FROM public_slots($1, $2, $3, interval '1 day');
+-- What was planned on each day since midnight $2, counted from it, until $3.
+SELECT service_id, array_agg((at AT TIME ZONE 'UTC')::date - ($2 AT TIME ZONE 'UTC')::date) AS days,
+       array_agg(slots) AS slots
+FROM public_slots($1, $2, $3, interval '1 day')
+GROUP BY service_id;
 
 -- name: load_status_changes
 -- All since $2, and before it the last one of each service, which says how the time began.

@@ -8,11 +8,3 @@ JOIN monitor_state x ON x.monitor = m.key
 JOIN regions r ON r.key = x.region
 WHERE m.org_id = $1 AND m.service_id = $2 AND m.deleted_at IS NULL
 ORDER BY m.name, r.name
-
--- name: load_evidence
--- The newest evidence of each monitor and region of a service.
-SELECT DISTINCT ON (e.monitor, e.region) e.monitor, e.region, e.checked_at, e.data, e.body
-FROM monitors m
-JOIN evidence e ON e.monitor = m.key AND NOT e.is_good
-WHERE m.org_id = $1 AND m.service_id = $2 AND m.deleted_at IS NULL
-ORDER BY e.monitor, e.region, e.checked_at DESC
