@@ -17,6 +17,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import (
     BaseModel,
@@ -67,6 +68,27 @@ class DatabaseSettings(_Group):
     )
 
 
+def canary_address(text: str) -> tuple[str, int] | None:
+    """The host and port that a canary names; None when it names none.
+
+    Args:
+        text: "host:port", "[::1]:443", "https://host/…", or a host alone, which is asked for
+            its port 443.
+    """
+    has_scheme = "://" in text
+    bare_v6 = text.count(":") > 1 and not text.startswith("[") and not has_scheme
+    try:
+        found = urlsplit(text if has_scheme else f"//[{text}]" if bare_v6 else f"//{text}")
+        host, port = found.hostname, found.port
+    except ValueError:
+        return None
+    if not host or any(letter.isspace() for letter in host) or port == 0:
+        return None
+    if has_scheme and found.scheme not in ("http", "https"):
+        return None
+    return host, port or (80 if found.scheme == "http" else 443)
+
+
 class EngineSettings(_Group):
     """The part that runs checks."""
 
@@ -87,8 +109,19 @@ class EngineSettings(_Group):
         le=1_000_000,
         description="results kept in memory while the database is slow or away",
     )
+    spool_max_bytes: int = Field(
+        512 * 1024 * 1024,
+        ge=64 * 1024,
+        description="what results may take on disk, in the data directory, while the database "
+        "is away",
+    )
+    canaries: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="addresses outside (host:port, a URL, or a host, separated by commas) that "
+        "are tried when looks begin to fail, to tell whether this host has lost its network",
+    )
     flush_interval_ms: int = Field(
-        500, ge=10, le=1_000, description="how long a result waits for others before it is written"
+        500, ge=10, le=600, description="how long a result waits for others before it is written"
     )
     configuration_poll_seconds: float = Field(
         15.0,
@@ -138,6 +171,21 @@ class RetentionSettings(_Group):
         # Else figures would be made again from checks only to be let go again.
         if value < info.data.get("checks_days", 0):
             raise ValueError("hourly figures are kept at least as long as raw checks")
+        return value
+
+    @field_validator("canaries", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("canaries")
+    @classmethod
+    def _reachable(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for canary in value:
+            if canary_address(canary) is None:
+                raise ValueError(f"{canary} is no host, host:port or URL")
         return value
 
 

@@ -29,7 +29,7 @@ SPEC = MonitorSpec(
 
 def look(
     key: int, *, late_ms: float = 2.0, extra: bool = False, error: ErrorKind | None = None
-) -> Decision:
+) -> tuple[WatchedMonitor, Decision]:
     monitor = WatchedMonitor(key, UUID(int=key), 1, UUID(int=9), 1, SPEC, Timetable(60_000, 0, AT))
     seen = Observation(
         AT + timedelta(milliseconds=late_ms),
@@ -40,7 +40,7 @@ def look(
         certificate=Certificate("a", "ca", "01", AT + timedelta(days=9)),
     )
     due = Due(AT, AT, is_extra=extra)
-    return decide(monitor, Memory(), seen, due, in_maintenance=False)
+    return monitor, decide(monitor, Memory(), seen, due, in_maintenance=False)
 
 
 def snapshot(counters: Counters) -> EngineSnapshot:
@@ -49,13 +49,13 @@ def snapshot(counters: Counters) -> EngineSnapshot:
 
 def test_checks_are_counted_and_the_last_look_of_each_monitor_is_known() -> None:
     counters = Counters()
-    counters.checked(look(1))
-    counters.checked(look(2, late_ms=40))
-    counters.checked(look(2, late_ms=9_000, extra=True, error=ErrorKind.REFUSED))
+    counters.checked(*look(1))
+    counters.checked(*look(2, late_ms=40))
+    counters.checked(*look(2, late_ms=9_000, extra=True, error=ErrorKind.REFUSED))
     counters.flushed(0.03)
     made = counters.snapshot(queued=1, spooled=2, lost=3, region="eu-1")
     # What comes later is not in what was taken.
-    counters.checked(look(3))
+    counters.checked(*look(3))
     seen = made()
     assert seen.checks == {
         (MonitorType.HTTP, CheckStatus.SUCCESS): 2,

@@ -6,6 +6,8 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import TypeVar
 from uuid import uuid4
 
@@ -17,6 +19,7 @@ from statustui.domain.observation import Observation
 from statustui.engine.checkers import LookOptions
 from statustui.engine.clock import Clock
 from statustui.engine.service import Engine, EngineReport
+from statustui.engine.spool import Spool
 from statustui.settings import EngineSettings
 from statustui.store.changes import ChangeListener
 from statustui.store.connection import ConnectionTarget, open_pool
@@ -70,6 +73,7 @@ async def running(
     is_lossless: bool = True,
     clock: Clock | None = None,
     reports: list[EngineReport] | None = None,
+    spool: Path | None = None,
 ) -> AsyncIterator[Engine]:
     """An engine that runs inside the block, and is stopped cleanly after it."""
     pool = await open_pool(target, max_size=5)
@@ -80,6 +84,7 @@ async def running(
                 changes,
                 EngineSettings(flush_interval_ms=100),
                 holder="test:1",
+                spool=Spool(spool, 10_000_000) if spool is not None else None,
                 look=targets.look,
                 clock=clock,
             )
@@ -210,6 +215,50 @@ async def test_a_stop_without_a_database_counts_what_is_lost(
             await until(lambda: engine.status().pending_results, 12, "a result waits")
         # Whatever was looked at after the line was cut, and nothing else.
         assert reports == [EngineReport(targets.count("http://one/") - written)]
+
+
+async def test_a_stop_without_a_database_loses_nothing_and_the_next_engine_writes_it(
+    database: Database, story: Story, tmp_path: Path
+) -> None:
+    targets = Targets()
+    service = await story.service("API")
+    key = await story.monitor(service, url="http://one/")
+    async with Line(database.parameters(ENGINE_ROLE)) as line:
+        target = ConnectionTarget(line.through, "engine@test")
+        reports: list[EngineReport] = []
+        async with running(
+            target, targets, is_lossless=False, reports=reports, spool=tmp_path / "local"
+        ) as engine:
+            await until(lambda: targets.count("http://one/"), 8, "a first look")
+            await until(lambda: engine.status().pending_results == 0, 3, "it is written")
+            await line.cut()
+            targets.broken.add("http://one/")
+            written = targets.count("http://one/")
+            await until(lambda: engine.status().spooled_results, 12, "a result is on disk")
+            assert engine.status().spool_bytes > 0
+            assert engine.status().spool_oldest_at is not None
+        looked = targets.count("http://one/")
+        assert reports == [EngineReport(0, looked - written)]
+        targets.broken.clear()
+        await line.mend()
+        begun = datetime.now(UTC)
+        async with running(target, targets, spool=tmp_path / "local") as engine:
+            await until(lambda: engine.status().state == "active", 10, "it is active")
+            # What was left has its consequences before anybody looks again.
+            (incident,) = await story.incidents()
+            first_failure = await story.admin.fetchval(
+                "SELECT min(checked_at) FROM statustui.checks WHERE status = 'failure'"
+            )
+            assert incident["started_at"] == first_failure < begun
+            assert engine.status().spooled_results == 0
+    counted = await story.admin.fetchval(
+        "SELECT count(*) FROM statustui.checks WHERE monitor = $1", key
+    )
+    assert counted == targets.count("http://one/")
+    changes = await story.admin.fetch(
+        "SELECT to_state FROM statustui.monitor_state_changes ORDER BY id"
+    )
+    assert [row["to_state"] for row in changes][:2] == ["up", "down"]
 
 
 async def test_a_stop_does_not_wait_for_a_database_that_is_silent(

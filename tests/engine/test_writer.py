@@ -22,7 +22,7 @@ from statustui.domain.sharing import Share
 from statustui.domain.status import CheckStatus, MonitorState, MonitorType
 from statustui.domain.verdict import CheckResult, Transition
 from statustui.engine.clock import Clock
-from statustui.engine.writer import Writer
+from statustui.engine.writer import Leftover, Writer
 from statustui.store.engine import BatchOutcome, LeaseLost
 
 _BEGIN = datetime(2027, 1, 1, tzinfo=UTC)
@@ -148,7 +148,7 @@ async def test_a_storm_of_changes_is_written_in_parts() -> None:
     writer = _writer(store)
     for number in range(250):
         writer.put(_decision(number, changes_state=True))
-    assert await writer.close(_SHARE, 5) == 0
+    assert await writer.close(Shares(_SHARE), 5) == Leftover(0, 0)
     assert [len(batch) for batch in store.batches] == [100, 100, 50]
     assert store.written == [str(number) for number in range(250)]
 
@@ -187,7 +187,7 @@ async def test_a_full_queue_gives_up_what_changes_no_state_and_counts_it() -> No
     for number, changes_state in enumerate([True, False, False, False, True, True]):
         writer.put(_decision(number, changes_state=changes_state))
     assert (writer.pending, writer.lost) == (3, 3)
-    assert await writer.close(_SHARE, 1) == 3
+    assert await writer.close(Shares(_SHARE), 1) == Leftover(3, 0)
     assert store.written == ["0", "4", "5"]
 
 
@@ -203,7 +203,7 @@ async def test_one_result_that_is_refused_does_not_hold_up_the_rest() -> None:
     writer = _writer(store)
     for number in range(7):
         writer.put(_decision(number))
-    assert await writer.close(_SHARE, 1) == 1
+    assert await writer.close(Shares(_SHARE), 1) == Leftover(1, 0)
     assert store.written == ["0", "1", "2", "4", "5", "6"]
     assert writer.pending == 0
 
@@ -214,7 +214,7 @@ async def test_a_collision_is_tried_again() -> None:
     store.refuse = lambda _: next(collisions, None)
     writer = _writer(store)
     writer.put(_decision(1))
-    assert await writer.close(_SHARE, 1) == 0
+    assert await writer.close(Shares(_SHARE), 1) == Leftover(0, 0)
     assert store.batches == [["1"]]
 
 
@@ -238,9 +238,9 @@ async def test_what_waits_when_the_engine_has_no_part_any_more_becomes_facts() -
         await asyncio.wait_for(task, 5)  # it ends, so that the engine stands by
     assert (store.batches, store.facts) == ([], ["1", "2"])
     writer.put(_decision(3))
-    assert await writer.close(_SHARE, 1) == 0
+    assert await writer.close(Shares(_SHARE, None), 1) == Leftover(0, 0)
     writer.put(_decision(4))
-    assert await writer.close(None, 1) == 0
+    assert await writer.close(Shares(None), 1) == Leftover(0, 0)
     assert store.facts == ["1", "2", "3", "4"]
 
 
@@ -250,7 +250,7 @@ async def test_a_stop_without_a_database_says_how_many_results_are_lost() -> Non
     writer = _writer(store)
     for number in range(4):
         writer.put(_decision(number))
-    assert await writer.close(_SHARE, 0.15) == 4
+    assert await writer.close(Shares(_SHARE), 0.15) == Leftover(4, 0)
 
 
 def test_the_clock_runs_evenly_and_notices_when_it_was_set() -> None:

@@ -78,6 +78,8 @@ def watch(**changes: object) -> WatchInfo:
         (watch(offline=True), FINE, ("OFFLINE",)),
         (watch(behind_seconds=12.4), FINE, ("BEHIND 12s",)),
         (watch(behind_seconds=1.0), FINE, ()),
+        (watch(offline=True, spooled_results=1_234), FINE, ("OFFLINE", "SPOOL 1,234")),
+        (watch(alive=False, spooled_results=1_234), FINE, ("NO WATCH",)),
         (watch(), Condition(stale_seconds=75), ("STALE 1m",)),
         (None, Condition(3, is_read_only=True), ("STALE 3s", "NO WATCH", "READ ONLY")),
     ],

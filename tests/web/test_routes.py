@@ -415,10 +415,12 @@ async def test_health() -> None:
     )
     assert (ready.status, ready.data) == (200, {"status": "ready", "database": "ok"})
     async with serve(
-        [samples.small_page()], health=Health(database=False, engine="stopped")
+        [samples.small_page()],
+        health=Health(database=False, engine="stopped", spooled_results=7, spool_bytes=900),
     ) as served:
         ill = await served.get("/healthz")
         assert (ill.status, ill.data["database"]) == (503, "unavailable")
+        assert ill.data["spool"] == {"results": 7, "bytes": 900}
         not_ready = await served.get("/readyz")
         assert not_ready.status == 503
         assert not_ready.data == {"status": "unavailable", "database": "unavailable"}

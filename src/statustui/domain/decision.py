@@ -29,15 +29,13 @@ from statustui.domain.verdict import (
 
 
 @dataclass(frozen=True, slots=True)
-class WatchedMonitor:
-    """A monitor as the engine of one region works with it.
+class MonitorRef:
+    """Which monitor, in which region: what all rows about it are written under.
 
     Attributes:
         key, region: the database's small keys, for checks and state.
-        timetable: its slots; None while it has none, because it is paused without an end.
-        is_paused: whether it rested when this was read; paused_until: until when, None for no end.
-        run_requested_at: when somebody last asked to look now.
         tenure: the generation of the region's members at which the engine gained the monitor.
+        region_count: from how many regions it is looked at.
     """
 
     key: int
@@ -45,12 +43,25 @@ class WatchedMonitor:
     org_id: int
     service_id: UUID
     region: int
+    tenure: int = field(default=1, kw_only=True)
+    region_count: int = field(default=1, kw_only=True)
+
+
+@dataclass(frozen=True, slots=True)
+class WatchedMonitor(MonitorRef):
+    """A monitor as the engine of one region works with it.
+
+    Attributes:
+        timetable: its slots; None while it has none, because it is paused without an end.
+        is_paused: whether it rested when this was read; paused_until: until when, None for no end.
+        run_requested_at: when somebody last asked to look now.
+    """
+
     spec: MonitorSpec
     timetable: Timetable | None
     is_paused: bool = False
     paused_until: datetime | None = None
     run_requested_at: datetime | None = None
-    tenure: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +123,7 @@ class EvidenceRow:
 class Decision:
     """One check, and everything that follows from it."""
 
-    monitor: WatchedMonitor
+    monitor: MonitorRef
     check: CheckRow
     result: CheckResult
     memory: Memory

@@ -78,6 +78,7 @@ class EngineInfo:
         started_at: when it began; heartbeat_at: when it was heard of last.
         clock_skew_seconds: how much its host's clock is ahead of the database's.
         offline: whether it believes that its own network is gone.
+        spooled_results: results that wait on its disk, as of its last beat.
     """
 
     holder: str
@@ -90,6 +91,7 @@ class EngineInfo:
     heartbeat_at: datetime
     clock_skew_seconds: float = 0.0
     offline: bool = False
+    spooled_results: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +105,7 @@ class WatchInfo:
         started_at: when the one that has looked longest began.
         behind_seconds: how late checks start at present where they start latest, 0 when on time.
         offline: whether all of them believe that their own network is gone.
+        spooled_results: results that wait on the disks of all of them.
         engines: those that are alive.
     """
 
@@ -112,6 +115,7 @@ class WatchInfo:
     started_at: datetime
     behind_seconds: float
     offline: bool = False
+    spooled_results: int = 0
     engines: tuple[EngineInfo, ...] = ()
 
 

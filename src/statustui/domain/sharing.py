@@ -13,7 +13,7 @@ earlier tenure is told from one of the present, also when the monitor has come b
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from uuid import UUID
@@ -113,3 +113,23 @@ def follow(share: Share, generations: Sequence[Generation], monitors: Mapping[in
     if number == share.generation:
         return share
     return Share(share.region, share.engine, number, members, lost)
+
+
+def is_unbroken(
+    generations: Mapping[int, Generation], monitor: UUID, tenure: int, engines: Collection[UUID]
+) -> bool:
+    """Whether nobody but some engines can have decided about a monitor since one gained it.
+
+    Args:
+        generations: of the region by number, up to the newest.
+        monitor: its id.
+        tenure: the generation at which it was gained.
+        engines: those that are known to have decided nothing else.
+    """
+    newest = max(generations, default=0)
+    if not 0 < tenure <= newest:
+        return False
+    return all(
+        number in generations and owner(generations[number].members, monitor) in engines
+        for number in range(tenure, newest + 1)
+    )

@@ -6,10 +6,11 @@ snapshot there and writes it out elsewhere.
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
 from collections.abc import Callable, Set
 
-from statustui.domain.decision import Decision
+from statustui.domain.decision import Decision, WatchedMonitor
 from statustui.domain.enginemetrics import EngineSnapshot, Histogram, ProbeSnapshot
 from statustui.domain.status import CheckStatus, MonitorType
 
@@ -21,16 +22,16 @@ class Counters:
         self._checks: defaultdict[tuple[MonitorType, CheckStatus], int] = defaultdict(int)
         self._lateness = Histogram()
         self._flush = Histogram()
-        self._last: dict[int, Decision] = {}
+        self._last: dict[int, tuple[WatchedMonitor, Decision]] = {}
 
-    def checked(self, decision: Decision) -> None:
+    def checked(self, monitor: WatchedMonitor, decision: Decision) -> None:
         """Counts one check."""
-        monitor, check = decision.monitor, decision.check
+        check = decision.check
         self._checks[monitor.spec.type, check.status] += 1
         if not check.is_retry:
             # An extra look is due at no slot.
             self._lateness.add((check.checked_at - check.slot_at).total_seconds())
-        self._last[monitor.key] = decision
+        self._last[monitor.key] = (monitor, decision)
 
     def flushed(self, seconds: float) -> None:
         """Counts one batch that was written, and how long that took."""
@@ -67,12 +68,12 @@ class Counters:
             spooled=spooled,
             lost=lost,
             region=region,
-            probes=tuple(map(_probe, looks)),
+            probes=tuple(itertools.starmap(_probe, looks)),
         )
 
 
-def _probe(decision: Decision) -> ProbeSnapshot:
-    monitor, check = decision.monitor, decision.check
+def _probe(monitor: WatchedMonitor, decision: Decision) -> ProbeSnapshot:
+    check = decision.check
     return ProbeSnapshot(
         key=monitor.key,
         type=monitor.spec.type,

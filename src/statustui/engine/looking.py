@@ -18,15 +18,17 @@ from uuid import UUID
 
 from statustui.domain.decision import Memory, WatchedMonitor, decide
 from statustui.domain.errors import StatustuiError
-from statustui.domain.monitor import CheckConfig
+from statustui.domain.monitor import CheckConfig, host_of
 from statustui.domain.observation import Observation
 from statustui.domain.scheduling import Timetable
 from statustui.domain.sharing import Share
-from statustui.domain.status import ErrorKind, MonitorType
+from statustui.domain.status import ErrorKind, MonitorState, MonitorType
 from statustui.domain.verdict import VerdictState, wants_retry
 from statustui.engine import checkers
 from statustui.engine.beats import BeatReader
 from statustui.engine.clock import Clock
+from statustui.engine.counters import Counters
+from statustui.engine.observer import OwnNetwork
 from statustui.engine.scheduler import Run, Scheduler
 from statustui.engine.writer import Writer
 from statustui.settings import EngineSettings
@@ -60,17 +62,28 @@ class Looking:
         look: looks at a target.
         clock: the time.
         writer: takes what was decided.
+        network: says whether a failure is this host's own.
         beats: what jobs said of themselves.
+        counters: told of every check.
         settings: how many looks at once, and what this host allows.
     """
 
     def __init__(
-        self, look: Look, clock: Clock, writer: Writer, beats: BeatReader, settings: EngineSettings
+        self,
+        look: Look,
+        clock: Clock,
+        writer: Writer,
+        network: OwnNetwork,
+        beats: BeatReader,
+        counters: Counters,
+        settings: EngineSettings,
     ) -> None:
         self._look = look
         self._clock = clock
         self._writer = writer
+        self._network = network
         self._beats = beats
+        self._counters = counters
         self._concurrency = settings.concurrency
         self._per_host = settings.per_host_concurrency
         self._options = checkers.LookOptions(
@@ -148,7 +161,18 @@ class Looking:
         held = {
             key: replace(monitor, tenure=self._tenures[key]) for key, monitor in monitors.items()
         }
+        self._network.watch({host_of(monitor.spec.config) for monitor in held.values()})
         self._scheduler.load(held, last_looks, self._clock.now())
+        self._wake.set()
+
+    def look_again(self) -> None:
+        """Looks again, evenly, at what nobody could look at: this host has its network back."""
+        unseen = [
+            key
+            for key, memory in self._memories.items()
+            if memory.last_error_kind is ErrorKind.OBSERVER
+        ]
+        self._scheduler.look_again(unseen, self._clock.now())
         self._wake.set()
 
     def _has_rested(self, monitor: WatchedMonitor) -> bool:
@@ -203,7 +227,7 @@ class Looking:
         scheduler = self._scheduler
         retry = False
         try:
-            observation = await self._observe(monitor)
+            observation = await self._believed(monitor, await self._observe(monitor))
             if self._tenures.get(monitor.key) != monitor.tenure:
                 self._record_fact(monitor, observation, run)
             elif scheduler.watches(monitor.key):
@@ -240,6 +264,16 @@ class Looking:
             reason="the watch itself stood still during this look",
         )
 
+    async def _believed(self, monitor: WatchedMonitor, observation: Observation) -> Observation:
+        """What was seen, unless it is this host whose network is gone."""
+        memory = self._memories.get(monitor.key)
+        return await self._network.consider(
+            host_of(monitor.spec.config),
+            observation,
+            was_down=memory is not None and memory.verdict.state is MonitorState.DOWN,
+            hold_seconds=monitor.spec.retry_interval_seconds,
+        )
+
     def _decide(self, monitor: WatchedMonitor, observation: Observation, run: Run) -> bool:
         """Queues what follows from a look; returns whether it wants a retry."""
         memory = self._memories.get(monitor.key, Memory())
@@ -259,6 +293,7 @@ class Looking:
             _LOG.error("a look of monitor %s cannot be judged: %s", monitor.id, error.message)
             return False
         self._memories[monitor.key] = decision.memory
+        self._counters.checked(monitor, decision)
         self._writer.put(decision)
         return wants_retry(decision.memory.verdict, monitor.spec)
 

@@ -26,7 +26,7 @@ from __future__ import annotations
 import heapq
 import itertools
 from collections import deque
-from collections.abc import Mapping, Set
+from collections.abc import Collection, Mapping, Set
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum, auto
@@ -46,6 +46,9 @@ from statustui.domain.scheduling import (
 _TOLERANCE_LEAST = timedelta(seconds=1)
 _TOLERANCE_MOST = timedelta(seconds=10)
 _BETWEEN_OVERDUE = timedelta(milliseconds=1)
+# After an outage of the watcher's own network; a line that has just come back is not for a flood.
+_BETWEEN_AGAIN = timedelta(milliseconds=10)
+_AGAIN_WITHIN = timedelta(seconds=2)
 
 
 class _Place(Enum):
@@ -165,6 +168,23 @@ class Scheduler:
             if is_asked:
                 self._request(entry, now)
         self._spread(overdue, now)
+
+    def look_again(self, keys: Collection[int], now: datetime) -> None:
+        """Lets monitors look again that nobody could look at, evenly, never in a burst.
+
+        Args:
+            keys: of monitors; those that are due soon anyway are left alone.
+            now: the time.
+        """
+        between = max(_BETWEEN_AGAIN, _AGAIN_WITHIN / max(1, len(keys)))
+        for place, key in enumerate(sorted(keys)):
+            entry = self._entries.get(key)
+            if entry is None or entry.place is not _Place.WAITING:
+                continue
+            at = now + (place + 1) * between
+            if entry.due is None or at < entry.due.at:
+                timetable = _timetable(entry)
+                self._push(entry, Due(at, slot_before(timetable, at), is_extra=True))
 
     def reschedule(self, now: datetime) -> None:
         """Gives every waiting monitor its next slot again, after the clock was set."""

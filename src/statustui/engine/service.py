@@ -30,9 +30,11 @@ from statustui.engine.following import Following
 from statustui.engine.housekeeping import keep_time
 from statustui.engine.looking import Look, Looking
 from statustui.engine.membership import KeeperLease, Membership, Rhythm
+from statustui.engine.observer import Outage, OwnNetwork
+from statustui.engine.spool import Spool
 from statustui.engine.tasks import cancel, first, wait_for
 from statustui.engine.writer import Writer
-from statustui.settings import EngineSettings
+from statustui.settings import EngineSettings, canary_address
 from statustui.store.changes import EVERYBODY, ChangeListener
 from statustui.store.engine import EngineStore
 
@@ -47,9 +49,15 @@ _RETRY_SECONDS = 0.5
 
 @dataclass(frozen=True, slots=True)
 class EngineReport:
-    """What came of a run: results that never reached the database."""
+    """What came of a run.
+
+    Attributes:
+        lost_results: results that are nowhere.
+        results_on_disk: results that wait for the next engine that starts here.
+    """
 
     lost_results: int
+    results_on_disk: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +67,12 @@ class EngineStatus:
     Attributes:
         state: "starting", "standby", "active" or "stopped".
         monitors: how many it watches; running: looks under way.
-        pending_results: decisions that wait for the database.
+        pending_results: decisions that wait for the database; spooled_results: those of them that
+            wait on disk, in spool_bytes, the oldest since spool_oldest_at.
+        spool_trouble: why the disk does not take results; None when it does.
+        offline_since: since when this host's own network is gone; None while it is there.
         behind_seconds: how late looks start.
         unavailable: why the database does not answer; None when it does.
-        spooled_results: results on disk that wait for the database.
         region: where it looks from; members: how many engines share that region.
         share: the part of the region's monitors that it watches, 0 to 1.
     """
@@ -74,10 +84,14 @@ class EngineStatus:
     lost_results: int
     behind_seconds: float
     unavailable: str | None
-    spooled_results: int = 0
     region: str = "local"
     members: int = 0
     share: float = 0.0
+    spooled_results: int = 0
+    spool_bytes: int = 0
+    spool_oldest_at: datetime | None = None
+    spool_trouble: str | None = None
+    offline_since: datetime | None = None
 
 
 class Engine:
@@ -88,6 +102,7 @@ class Engine:
         changes: announcements of changed configuration.
         settings: the part's own settings.
         holder: how operators know this process: "host:pid".
+        spool: where results wait on disk while the database is away; without it, in memory only.
         look: looks at a target.
         clock: the time.
         rhythm: how often it says that it lives, and when others stop believing it.
@@ -103,6 +118,7 @@ class Engine:
         settings: EngineSettings,
         *,
         holder: str,
+        spool: Spool | None = None,
         look: Look = checkers.look,
         clock: Clock | None = None,
         rhythm: Rhythm | None = None,
@@ -123,9 +139,24 @@ class Engine:
             self._clock,
             settings.queue_size,
             settings.flush_interval_ms / 1000,
+            spool,
             self.counters,
         )
-        self._looking = Looking(look, self._clock, self._writer, BeatReader(store), settings)
+        self._network = OwnNetwork(
+            self._clock,
+            [found for text in settings.canaries if (found := canary_address(text))],
+            self._tell_outage,
+            self._look_again,
+        )
+        self._looking = Looking(
+            look,
+            self._clock,
+            self._writer,
+            self._network,
+            BeatReader(store),
+            self.counters,
+            settings,
+        )
         self._membership = Membership(
             store, self._id, self._rhythm, self._register, self._clock.now
         )
@@ -143,6 +174,7 @@ class Engine:
     def status(self) -> EngineStatus:
         """How the engine is at the moment, for health checks."""
         scheduler, share = self._looking.scheduler, self._membership.share
+        spooled = self._writer.spooled
         return EngineStatus(
             state=self._state,
             monitors=scheduler.monitors,
@@ -154,6 +186,11 @@ class Engine:
             region=self._region,
             members=len(share.members) if share is not None else 0,
             share=scheduler.monitors / max(1, self._following.of_region),
+            spooled_results=spooled.results,
+            spool_bytes=spooled.bytes,
+            spool_oldest_at=spooled.oldest_at,
+            spool_trouble=spooled.trouble,
+            offline_since=self._network.offline_since,
         )
 
     def now(self) -> datetime:
@@ -187,8 +224,8 @@ class Engine:
                     _LOG.exception("the engine failed in itself and starts again")
                     await first(stop.wait(), asyncio.sleep(self._rhythm.beat_seconds))
         finally:
-            lost = await self._end()
-        return EngineReport(lost)
+            report = await self._end()
+        return report
 
     # -- standby ---------------------------------------------------------------------------------
 
@@ -208,6 +245,14 @@ class Engine:
                 troubled = True
             await first(stop.wait(), asyncio.sleep(_RETRY_SECONDS))
         return False
+
+    def _look_again(self) -> None:
+        self._looking.look_again()
+
+    async def _tell_outage(self, outage: Outage) -> None:
+        await self._store.record_outage(
+            self._id, outage.since, outage.until, holder=self._holder, region=self._region
+        )
 
     async def _register(self) -> int:
         return await self._store.register(
@@ -230,6 +275,7 @@ class Engine:
                 tasks += [
                     asyncio.create_task(self._writer.run(self._membership), name="writer"),
                     asyncio.create_task(self._looking.run(), name="checks"),
+                    asyncio.create_task(self._network.run(), name="network"),
                     asyncio.create_task(self._following.run(), name="configuration"),
                     asyncio.create_task(
                         keep_time(
@@ -260,6 +306,9 @@ class Engine:
         """Loads this engine's part of the region."""
         while not stop.is_set():
             try:
+                # What was decided before now comes before anything that is remembered.
+                self._writer.know(await self._store.load_installation(), self._id)
+                await self._writer.catch_up(self._membership)
                 await self._following.reload()
             except DatabaseUnavailable as error:
                 _LOG.warning("waiting for the database: %s", error.message)
@@ -305,15 +354,14 @@ class Engine:
 
     # -- the end ---------------------------------------------------------------------------------
 
-    async def _end(self) -> int:
-        """Writes what is queued, leaves the region, and says how many results were lost."""
-        closing = asyncio.create_task(self._writer.close(self._membership.share, _FLUSH_SECONDS))
-        await asyncio.wait({closing}, timeout=_FLUSH_SECONDS + _LEAVE_SECONDS)
+    async def _end(self) -> EngineReport:
+        """Writes what is queued, or leaves it on disk, and leaves the region."""
+        left = await self._writer.close(self._membership, _FLUSH_SECONDS)
         leaving = asyncio.create_task(self._leave())
         await asyncio.wait({leaving}, timeout=_LEAVE_SECONDS)
-        await cancel([closing, leaving], 0.0)
+        await cancel([leaving], 0.0)
         self._state = "stopped"
-        return self._writer.lost + self._writer.pending
+        return EngineReport(left.lost, left.on_disk)
 
     async def _leave(self) -> None:
         with suppress(DatabaseUnavailable):
@@ -332,4 +380,5 @@ class Engine:
             "monitors": status.monitors,
             "behind_seconds": round(status.behind_seconds, 3),
             "clock_skew_seconds": round(self._membership.clock_skew.total_seconds(), 3),
+            "spooled_results": status.spooled_results,
         }

@@ -11,16 +11,16 @@ _LOG = logging.getLogger("statustui.engine")
 
 
 async def cancel(
-    tasks: Sequence[asyncio.Task[Any]], seconds: float
+    tasks: Sequence[asyncio.Task[Any]], seconds: float | None
 ) -> tuple[set[asyncio.Task[Any]], set[asyncio.Task[Any]]]:
     """Cancels tasks and waits for at most some time; returns those that ended and those left."""
     for task in tasks:
         task.cancel()
-        task.add_done_callback(_look_at)
+        task.add_done_callback(look_at)
     return await asyncio.wait(tasks, timeout=seconds)
 
 
-def _look_at(task: asyncio.Task[Any]) -> None:
+def look_at(task: asyncio.Task[Any]) -> None:
     """Takes note of how a task ended, so that one that was left behind ends without a complaint."""
     if not task.cancelled() and (error := task.exception()) is not None:
         _LOG.debug("a task ended after it was left: %s", error)

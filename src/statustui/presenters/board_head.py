@@ -47,6 +47,9 @@ def badges(board: Board, condition: Condition) -> tuple[str, ...]:
         found.append("OFFLINE")
     elif watch.behind_seconds >= _BEHIND_SECONDS:
         found.append(f"BEHIND {_short(int(watch.behind_seconds))}")
+    if watch is not None and watch.alive and watch.spooled_results:
+        # What is shown lacks them until they are written.
+        found.append(f"SPOOL {watch.spooled_results:,}")
     if condition.is_read_only or not board.organization.role.at_least(Role.MEMBER):
         found.append("READ ONLY")
     return tuple(found)

@@ -201,6 +201,7 @@ def watch_document(watch: WatchInfo | None) -> Json | None:
         "started_at": iso(watch.started_at),
         "behind_seconds": watch.behind_seconds,
         "offline": watch.offline,
+        "spooled_results": watch.spooled_results,
         "engines": [engine_document(engine) for engine in watch.engines],
     }
 
@@ -218,6 +219,7 @@ def engine_document(engine: EngineInfo) -> Json:
         "heartbeat_at": iso(engine.heartbeat_at),
         "clock_skew_seconds": engine.clock_skew_seconds,
         "offline": engine.offline,
+        "spooled_results": engine.spooled_results,
     }
 
 

@@ -21,6 +21,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from statustui.domain.errors import Conflict, DatabaseUnavailable, StatustuiError
 from statustui.domain.readmodels import EngineInfo, WatchInfo
@@ -34,6 +35,9 @@ from statustui.runtime.database import (
     operator_store,
 )
 from statustui.settings import Settings, child_environment
+
+if TYPE_CHECKING:
+    from statustui.engine.spool_folder import SpoolOnDisk
 
 _LOG = logging.getLogger("statustui.watch")
 
@@ -52,10 +56,11 @@ _SERVER_CHECK_SECONDS = 0.5
 
 @dataclass(frozen=True, slots=True)
 class WatchReport:
-    """The engines that check, and the watches of this host."""
+    """The engines that check, the watches of this host, and what waits on its disk."""
 
     watch: WatchInfo | None
     here: tuple[registry.RegisteredWatch, ...]
+    spool: SpoolOnDisk
 
     @property
     def alive(self) -> bool:
@@ -71,6 +76,12 @@ class WatchReport:
             "started_at": self.watch.started_at if self.watch else None,
             "engines": [engine_document(each) for each in self.watch.engines] if self.watch else [],
             "this_host": [{"pid": item.pid, "page": item.page} for item in self.here],
+            "spool": {
+                "results": self.watch.spooled_results if self.alive and self.watch else None,
+                "bytes": self.spool.bytes,
+                "oldest_at": self.spool.oldest_at,
+                "unreadable_bytes": self.spool.unreadable_bytes,
+            },
         }
 
     def as_text(self) -> str:
@@ -87,7 +98,20 @@ class WatchReport:
             f"on this host: process {item.pid}" + (f", page {item.page}" if item.page else "")
             for item in self.here
         ]
-        return "\n".join(lines)
+        return "\n".join([*lines, *spool_lines(self.spool)])
+
+
+def spool_lines(spool: SpoolOnDisk) -> list[str]:
+    """What waits on this host's disk, as people read it; nothing when nothing does."""
+    lines: list[str] = []
+    if spool.oldest_at is not None:
+        lines.append(
+            f"on this host's disk: {spool.bytes:,} bytes of results wait for the database, "
+            f"the oldest since {spool.oldest_at:%F %TZ}"
+        )
+    if spool.unreadable_bytes:
+        lines.append(f"{spool.unreadable_bytes:,} bytes there could not be read: {spool.folder}")
+    return lines
 
 
 def engine_line(engine: EngineInfo) -> str:
@@ -182,9 +206,10 @@ async def run(
         on_ready: called with the page's address (empty without one) once everything runs.
 
     Returns:
-        0, or 1 when results were lost.
+        0, or 1 when results were lost; those that wait on disk are not.
     """
     from statustui.engine.service import Engine
+    from statustui.engine.spool import Spool
     from statustui.runtime import metrics
     from statustui.store.changes import ChangeListener
     from statustui.store.connection import open_pool
@@ -212,6 +237,9 @@ async def run(
             engine_changes,
             settings.engine,
             holder=f"{socket.gethostname()}:{os.getpid()}",
+            spool=Spool(
+                spool_folder(settings) / settings.engine.region, settings.engine.spool_max_bytes
+            ),
         )
         page, told = "", None
         if settings.web.enabled:
@@ -220,7 +248,13 @@ async def run(
             web_changes = await stack.enter_async_context(ChangeListener(database.web))
 
             def health() -> Health:
-                return Health(database=engine_changes.connected, engine=engine.status().state)
+                status = engine.status()
+                return Health(
+                    database=engine_changes.connected,
+                    engine=status.state,
+                    spooled_results=status.spooled_results,
+                    spool_bytes=status.spool_bytes,
+                )
 
             web = WebService(PublicStore(web_pool), web_changes, settings.web, health)
             await web.start()
@@ -252,6 +286,11 @@ async def run(
             with contextlib.suppress(asyncio.CancelledError):
                 await tending
         report = await checking
+        if report.results_on_disk:
+            sys.stderr.write(
+                f"statustui: {report.results_on_disk} results wait on disk and are written when "
+                "the watch starts again\n"
+            )
         if report.lost_results:
             _LOG.error("%d results were lost: the database did not answer", report.lost_results)
             sys.stderr.write(f"statustui: {report.lost_results} results were lost\n")
@@ -283,14 +322,30 @@ async def _tend(database: Database) -> None:
 
 
 async def watch_report(settings: Settings) -> WatchReport:
-    """Which watch checks, and which run on this host."""
+    """Which watch checks, which run on this host, and what waits on its disk.
+
+    Raises:
+        DatabaseUnavailable: its advice says what waits on disk.
+    """
+    from statustui.engine.spool_folder import on_disk
+
     here = registry.live(settings.data_dir, database_place(settings))
-    async with (
-        open_database(settings, prepare=False) as database,
-        operator_store(database) as store,
-    ):
-        state = await inspect_database(database)
-        return WatchReport(await store.load_watch() if state.initialised else None, here)
+    spool = on_disk(spool_folder(settings))
+    try:
+        async with (
+            open_database(settings, prepare=False) as database,
+            operator_store(database) as store,
+        ):
+            state = await inspect_database(database)
+            return WatchReport(await store.load_watch() if state.initialised else None, here, spool)
+    except DatabaseUnavailable as error:
+        advice = "\n".join([*spool_lines(spool), *filter(None, [error.advice])])
+        raise DatabaseUnavailable(error.address, error.cause, advice=advice) from error
+
+
+def spool_folder(settings: Settings) -> Path:
+    """Where results wait on disk that belong to this database, by region."""
+    return settings.data_dir / "spool" / registry.identity(database_place(settings))
 
 
 def stop_watch(settings: Settings) -> tuple[int, ...]:

@@ -133,6 +133,25 @@ class EngineStore:
         """The generations of a region later than one, in their order."""
         return await engine_share.load_generations(self._pool, region, after)
 
+    async def record_outage(
+        self,
+        engine_id: UUID,
+        since: datetime,
+        until: datetime | None,
+        *,
+        holder: str,
+        region: str,
+    ) -> None:
+        """Notes that an engine has lost its own network or has it back, and tells people once.
+
+        Args:
+            since: when it was lost; until: when it was back, None while it is not.
+            holder: "host:pid" of the engine; region: where it looks from.
+        """
+        await engine_share.record_outage(
+            self._pool, engine_id, since, until, holder=holder, region=region
+        )
+
     async def leave(self, share: Share) -> None:
         """Takes no part any more, so that others go on at once."""
         await engine_share.leave(self._pool, share.region, share.engine)
@@ -158,6 +177,12 @@ class EngineStore:
     async def release_lease(self, lease: Lease) -> None:
         """Gives the lease back, so that another engine takes it over at once."""
         await engine_share.release_lease(self._pool, lease)
+
+    async def load_installation(self) -> UUID:
+        """Which database this is, so that results on disk never get into another."""
+        async with transaction(self._pool, readonly=True) as connection:
+            found: UUID = await connection.fetchval(_WORK["installation"])
+        return found
 
     # -- what there is to do ---------------------------------------------------------------------
 
@@ -227,7 +252,7 @@ class EngineStore:
 
         Of monitors that were another engine's since the look, only what was seen is written, in a
         transaction of its own. Sending a batch again, because nobody knows whether it was
-        committed, changes nothing.
+        committed, changes nothing: what follows from a check is written with the check or never.
 
         Args:
             share: of this engine.
@@ -250,7 +275,9 @@ class EngineStore:
 
     async def _record(self, share: Share, decisions: Sequence[Decision], at: datetime) -> int:
         async with engine_share.sharing(self._pool, share) as connection:
-            inserted = await self._record_checks(connection, decisions)
+            decisions = await self._record_checks(connection, decisions)
+            if not decisions:
+                return 0
             await connection.execute(_BATCH["record_state"], *engine_rows.state_columns(decisions))
             evidence = engine_rows.evidence_columns(decisions)
             if evidence:
@@ -262,7 +289,7 @@ class EngineStore:
                     connection, [d for d in decisions if d.transitions], at
                 )
                 await engine_settle.settle_services(connection, services, at)
-        return inserted
+        return len(decisions)
 
     async def _record_status(
         self, connection: PoolConnection, changed: Sequence[Decision], at: datetime
@@ -284,22 +311,30 @@ class EngineStore:
         if not decisions:
             return BatchOutcome(0, 0)
         async with engine_share.standing_aside(self._pool) as connection:
-            inserted = await self._record_checks(connection, decisions)
+            new = await self._record_checks(connection, decisions)
             slots = engine_rows.slot_columns(decisions)
             if slots:
                 await connection.execute(_BATCH["record_slots"], *slots)
-        return BatchOutcome(inserted, len(decisions) - inserted)
+        return BatchOutcome(len(new), len(decisions) - len(new))
 
     async def _record_checks(
         self, connection: PoolConnection, decisions: Sequence[Decision]
-    ) -> int:
+    ) -> Sequence[Decision]:
+        """Writes checks and figures; returns the decisions whose check was not there before."""
         inserted = await connection.fetch(
             _BATCH["record_checks"], *engine_rows.check_columns(decisions), _NEGATED_BOUNDS
         )
         await connection.execute(
             _BATCH["record_observed"], *engine_rows.observed_columns(decisions)
         )
-        return len(inserted)
+        if len(inserted) == len(decisions):
+            return decisions
+        new = {(row["monitor"], row["region"], row["checked_at"]) for row in inserted}
+        return [
+            each
+            for each in decisions
+            if (each.monitor.key, each.monitor.region, each.check.checked_at) in new
+        ]
 
     # -- what is due without a check -------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import orjson
 
-from statustui.domain.decision import Decision, Memory, WatchedMonitor
+from statustui.domain.decision import Decision, Memory, MonitorRef, WatchedMonitor
 from statustui.domain.heartbeat import Away, Beats
 from statustui.domain.monitor import CheckConfig, MonitorSpec, parse_config
 from statustui.domain.scheduling import Timetable
@@ -80,6 +80,7 @@ def read_monitor(row: Row, region: int) -> WatchedMonitor:
         is_paused=row["is_paused"],
         paused_until=row["paused_until"],
         run_requested_at=row["run_requested_at"],
+        region_count=len(spec.regions),
     )
 
 
@@ -220,9 +221,9 @@ def _json(value: Mapping[str, object]) -> str:
     return orjson.dumps(value).decode()
 
 
-def is_one_of_several(monitor: WatchedMonitor) -> bool:
+def is_one_of_several(monitor: MonitorRef) -> bool:
     """Whether other regions look at a monitor too, so that what it is follows from all of them."""
-    return len(monitor.spec.regions) > 1
+    return monitor.region_count > 1
 
 
 def transition_columns(decisions: Sequence[Decision]) -> list[list[Any]]:

@@ -128,6 +128,35 @@ async def load_generations(pool: Pool, region: int, after: int) -> tuple[Generat
     return tuple(Generation(row["generation"], tuple(row["members"])) for row in rows)
 
 
+async def record_outage(
+    pool: Pool,
+    engine_id: UUID,
+    since: datetime,
+    until: datetime | None,
+    *,
+    holder: str,
+    region: str,
+) -> None:
+    """Notes that an engine has lost its own network or has it back, and tells every organization.
+
+    Args:
+        since: when it was lost; until: when it was back, None while it is not.
+        holder: "host:pid" of the engine; region: where it looks from.
+    """
+    event = "observer.offline" if until is None else "observer.online"
+    payload = {
+        "engine": holder,
+        "region": region,
+        "since": since.isoformat(),
+        "until": None if until is None else until.isoformat(),
+    }
+    async with transaction(pool) as connection:
+        await connection.execute(_SQL["offline"], engine_id, since if until is None else None)
+        await connection.execute(
+            _SQL["tell_outage"], event, f"{engine_id}:{since.isoformat()}", json.dumps(payload)
+        )
+
+
 # -- the lease of the keeper -----------------------------------------------------------------------
 
 

@@ -82,6 +82,7 @@ async def watch(connection: PoolConnection) -> WatchInfo | None:
         started_at=first.started_at,
         behind_seconds=max((engine.behind_seconds for engine in engines), default=0.0),
         offline=bool(engines) and all(engine.offline for engine in engines),
+        spooled_results=sum(engine.spooled_results for engine in engines),
         engines=engines,
     )
 
@@ -99,6 +100,7 @@ def _engine(row: asyncpg.Record, info: Mapping[str, Any], of_region: Counter[str
         heartbeat_at=row["heartbeat_at"],
         clock_skew_seconds=float(info.get("clock_skew_seconds") or 0.0),
         offline=row["is_offline"],
+        spooled_results=int(info.get("spooled_results") or 0),
     )
 
 

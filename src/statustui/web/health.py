@@ -12,7 +12,10 @@ class Health:
     Attributes:
         database: whether PostgreSQL answers.
         engine: one word: "active", "standby", "stopped" or "starting".
+        spooled_results, spool_bytes: results that wait on disk for the database.
     """
 
     database: bool
     engine: str
+    spooled_results: int = 0
+    spool_bytes: int = 0

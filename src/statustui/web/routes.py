@@ -319,15 +319,15 @@ class Routes:
     def _healthz(self) -> Answer:
         health = self._health()
         is_well = health.database and self._pages.loaded
-        return documents.plain_json(
-            200 if is_well else 503,
-            {
-                "status": "ok" if is_well else "unavailable",
-                "database": "ok" if health.database else "unavailable",
-                "engine": health.engine,
-                "web": "ok" if self._pages.loaded else "starting",
-            },
-        )
+        told: dict[str, object] = {
+            "status": "ok" if is_well else "unavailable",
+            "database": "ok" if health.database else "unavailable",
+            "engine": health.engine,
+            "web": "ok" if self._pages.loaded else "starting",
+        }
+        if health.spooled_results:
+            told["spool"] = {"results": health.spooled_results, "bytes": health.spool_bytes}
+        return documents.plain_json(200 if is_well else 503, told)
 
     def _readyz(self) -> Answer:
         health = self._health()

@@ -61,3 +61,10 @@ SELECT set_config('lock_timeout', $4, true),
 SELECT set_config('lock_timeout', $1, true),
        set_config('idle_in_transaction_session_timeout', $2, true),
        share_stand_aside()
+
+-- name: offline
+UPDATE engines SET offline_since = $2 WHERE id = $1
+
+-- name: tell_outage
+-- Once per outage and organization, however often it is tried.
+SELECT count(queue_event(o.org_id, $1, $1 || ':' || $2, $3::jsonb)) FROM organizations o

@@ -1,5 +1,8 @@
 -- What the engine of a region works with: its monitors, and what is remembered of them.
 
+-- name: installation
+SELECT id FROM installation
+
 -- name: forget_engines
 DELETE FROM engines WHERE heartbeat_at < clock_timestamp() - interval '7 days'
 
