@@ -282,7 +282,7 @@ class _Story:
         """How far a time may be off: more when something was done to the watch meanwhile."""
         slack = self._limits.late + self._truth.clock_seconds
         if self._truth.disturbed(begin, end, self._limits.hand_over):
-            slack += self._limits.hand_over
+            slack += self._limits.live
         return slack
 
     def _service(self, service: UUID) -> str:
