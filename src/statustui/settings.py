@@ -135,6 +135,21 @@ class EngineSettings(_Group):
         "by commas; none by default",
     )
 
+    @field_validator("canaries", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("canaries")
+    @classmethod
+    def _reachable(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for canary in value:
+            if canary_address(canary) is None:
+                raise ValueError(f"{canary} is no host, host:port or URL")
+        return value
+
     @field_validator("commands_allowed", mode="before")
     @classmethod
     def _split_folders(cls, value: object) -> object:
@@ -171,21 +186,6 @@ class RetentionSettings(_Group):
         # Else figures would be made again from checks only to be let go again.
         if value < info.data.get("checks_days", 0):
             raise ValueError("hourly figures are kept at least as long as raw checks")
-        return value
-
-    @field_validator("canaries", mode="before")
-    @classmethod
-    def _split(cls, value: object) -> object:
-        if isinstance(value, str):
-            return tuple(part.strip() for part in value.split(",") if part.strip())
-        return value
-
-    @field_validator("canaries")
-    @classmethod
-    def _reachable(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for canary in value:
-            if canary_address(canary) is None:
-                raise ValueError(f"{canary} is no host, host:port or URL")
         return value
 
 

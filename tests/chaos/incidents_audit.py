@@ -115,12 +115,18 @@ class _Story:
             if not ends or incident["touched_at"] is not None:
                 continue
             expected = max(ends) + self._recovery_seconds(incident, column)
+            if column == "resolved_at":
+                # Nobody can have decided it while the watch or its database was away.
+                expected = max([expected, *self._ends_of_faults(max(ends), at)])
             if at > expected + self._slack(max(ends), at):
                 yield Finding(
                     "wrong time",
                     f"{incident['code']} {word} at {_clock(at)}; its targets were well again "
                     f"at {_clock(max(ends))}",
                 )
+
+    def _ends_of_faults(self, begin: float, at: float) -> list[float]:
+        return [last for _, last in self._truth.faults() if begin <= last <= at]
 
     def _recovery_seconds(self, incident: Row, column: str) -> float:
         services = self._tables.services_of[incident["id"]]
@@ -276,7 +282,7 @@ class _Story:
         """How far a time may be off: more when something was done to the watch meanwhile."""
         slack = self._limits.late + self._truth.clock_seconds
         if self._truth.disturbed(begin, end, self._limits.hand_over):
-            slack += self._limits.hand_over
+            slack += self._limits.live
         return slack
 
     def _service(self, service: UUID) -> str:

@@ -16,7 +16,8 @@ class Limits:
         settle: answers younger than this may still be on their way to the tables.
         confirmed: beyond interval, timeouts and retries, until an incident is in the tables.
         late: how much later than the truth an incident may say that something began or ended,
-            while nothing was done to the watch.
+            while nothing was done to the watch; live: when something was, for what is younger than
+            this counts as seen just now.
         clock: how finely the targets' times and the checks' times agree.
     """
 
@@ -25,6 +26,7 @@ class Limits:
     settle: float = 3.0
     confirmed: float = 3.0
     late: float = 3.0
+    live: float = 30.0
     clock: float = 0.25
 
 

@@ -147,11 +147,11 @@ class Watch:
             return "gone"
 
     def end(self) -> None:
-        """Make sure that nothing of it is left."""
-        if self.child is not None and self.child.poll() is None:
-            self.child.send_signal(signal.SIGCONT)
-            self.child.kill()
-            self.child.wait()
+        """Make sure that nothing of it is left, not even one that never came to answer."""
+        for child in self.place.watches:
+            if child.poll() is None:
+                child.kill()
+                child.wait()
 
     def _note(self, did: str) -> None:
         self.truth.note("watch", name=self.name, did=did)
@@ -298,13 +298,14 @@ class Stage:
     def kill_server(self) -> None:
         """kill -9 of the embedded server."""
         self.note_killed_server()
-        os.kill(self._postmaster(), signal.SIGKILL)
+        os.kill(self.postmaster(), signal.SIGKILL)
 
     def note_killed_server(self) -> None:
         """Write down that nobody can write until the database answers again."""
         self.truth.note("trouble", name=_SERVER_KILLED, did="began")
 
-    def _postmaster(self) -> int:
+    def postmaster(self) -> int:
+        """The process number of the embedded server."""
         data = Path(self.watches["a"].place.environment["STATUSTUI_DATA_DIR"])
         return int((data / "postgres" / "postmaster.pid").read_text().split()[0])
 

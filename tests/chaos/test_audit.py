@@ -74,7 +74,7 @@ class Planted:
 
     async def write(self, *decisions: Decision) -> None:
         """Write looks as the engine does."""
-        await self.story.store.record_batch(self.story.lease, decisions, self.at)
+        await self.story.store.record_batch(self.story.share, decisions, self.at)
 
     async def round(self, *, times: int = 1) -> None:
         """Time passes, and every target is looked at."""

@@ -95,7 +95,7 @@ async def test_a_clock_that_is_set_back_and_forward(database: Database, tmp_path
     try:
         urls = await targets.start(8)
         async with engine_story(database) as story:
-            await story.store.release_lease(story.lease)
+            await story.release()
             await story.organization(recovery_watch_seconds=2)
             await story.admin.execute(
                 "INSERT INTO statustui.channels (org_id, name, kind) VALUES ($1, 'chat', 'slack')",

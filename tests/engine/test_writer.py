@@ -70,9 +70,9 @@ class MemoryStore:
         self.wrote = asyncio.Event()
 
     async def record_batch(
-        self, share: Share, decisions: Sequence[Decision], at: datetime
+        self, share: Share, decisions: Sequence[Decision], at: datetime | None
     ) -> BatchOutcome:
-        assert at.tzinfo is UTC
+        assert at is None or at.tzinfo is UTC
         if share.generation != self.generation:
             raise LeaseLost("another has it")
         error = self.refuse(decisions)

@@ -97,6 +97,11 @@ class World:
         self._watches: list[subprocess.Popen[str]] = []
 
     @property
+    def watches(self) -> tuple[subprocess.Popen[str], ...]:
+        """The watches that were started, whether they run or not."""
+        return tuple(self._watches)
+
+    @property
     def page(self) -> str:
         """The page's address, without a path."""
         return f"http://127.0.0.1:{self.port}"
@@ -155,7 +160,7 @@ class World:
             assert child.poll() is None, (self.folder / "serve.log").read_text()
             return self.status("/healthz") == 200
 
-        until(answers, seconds=20, what="the watch answers on /healthz")
+        until(answers, seconds=60, what="the watch answers on /healthz")
         return child
 
     @property

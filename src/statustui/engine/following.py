@@ -129,7 +129,7 @@ class Following:
             return
         organizations = None if EVERYBODY in edited else sorted(edited)
         try:
-            await self._store.settle(held, self._clock.now(), organizations=organizations)
+            await self._store.settle(held, organizations=organizations)
         except LeaseLost:
             _LOG.debug("edits are settled by another engine, which settles all when it begins")
 

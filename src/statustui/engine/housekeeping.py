@@ -8,7 +8,6 @@ import logging
 from collections.abc import Callable
 
 from statustui.domain.errors import Conflict, DatabaseUnavailable, StatustuiError
-from statustui.engine.clock import Clock
 from statustui.store.engine import EngineStore, Lease, LeaseLost
 
 _LOG = logging.getLogger("statustui.engine")
@@ -21,7 +20,6 @@ _HOUSE_AGAIN_SECONDS = 60.0
 
 async def keep_time(
     store: EngineStore,
-    clock: Clock,
     held: Callable[[], Lease | None],
     silent_seconds: float,
 ) -> None:
@@ -31,7 +29,6 @@ async def keep_time(
 
     Args:
         store: the database.
-        clock: the time.
         held: the keeper's lease at that moment; without it only the posts of people are applied.
         silent_seconds: how long a region's engines may say nothing until it counts as gone.
     """
@@ -53,8 +50,8 @@ async def keep_time(
                         )
                     if pruned.is_done:
                         house_in = _HOUSE_SECONDS
-                await store.tick(lease, clock.now())
-                await store.silence_regions(lease, clock.now(), silent_seconds)
+                await store.tick(lease)
+                await store.silence_regions(lease, silent_seconds)
             troubled = False
         except LeaseLost:
             _LOG.debug("a tick was refused: the lease is another's")

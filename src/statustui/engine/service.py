@@ -280,7 +280,6 @@ class Engine:
                     asyncio.create_task(
                         keep_time(
                             self._store,
-                            self._clock,
                             lambda: self._keeper.held,
                             self._rhythm.silent_seconds,
                         ),

@@ -73,7 +73,7 @@ class BatchStore(Protocol):
     """Where decisions go; `EngineStore` is one."""
 
     async def record_batch(
-        self, share: Share, decisions: Sequence[Decision], at: datetime
+        self, share: Share, decisions: Sequence[Decision], at: datetime | None
     ) -> BatchOutcome:
         """See `EngineStore.record_batch`."""
 
@@ -141,7 +141,7 @@ class Writer:
 
     Args:
         store: where decisions go.
-        clock: for the time of settling.
+        clock: says how old what is put on the disk is.
         queue_size: decisions kept in memory at most.
         flush_seconds: how long a decision waits for others.
         spool: where they wait on disk; without it, in memory only.
@@ -455,7 +455,7 @@ class Writer:
     async def _record(
         self, share: Share, is_late: bool, decisions: Sequence[Decision]
     ) -> BatchOutcome:
-        at = newest(decisions) if is_late else self._clock.now()
+        at = newest(decisions) if is_late else None
         return await self._store.record_batch(share, decisions, at)
 
     def _note(self, error: DatabaseUnavailable) -> None:

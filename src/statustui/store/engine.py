@@ -246,7 +246,7 @@ class EngineStore:
     # -- what was decided ------------------------------------------------------------------------
 
     async def record_batch(
-        self, share: Share, decisions: Sequence[Decision], at: datetime
+        self, share: Share, decisions: Sequence[Decision], at: datetime | None
     ) -> BatchOutcome:
         """Writes checks and everything that follows from them, all or nothing.
 
@@ -257,8 +257,9 @@ class EngineStore:
         Args:
             share: of this engine.
             decisions: in the order in which they were made.
-            at: the moment as of which services and incidents are settled: now, or, for results
-                that had to wait, the time of the newest; it is when incidents open and move.
+            at: the moment as of which services and incidents are settled: None for now, on the
+                database's clock, or, for results that had to wait, the time of the newest; it is
+                when incidents open and move.
 
         Raises:
             LeaseLost: members came or went; nothing was decided.
@@ -273,7 +274,9 @@ class EngineStore:
             inserted += await self._record(share, held, at)
         return BatchOutcome(inserted, len(decisions) - inserted)
 
-    async def _record(self, share: Share, decisions: Sequence[Decision], at: datetime) -> int:
+    async def _record(
+        self, share: Share, decisions: Sequence[Decision], at: datetime | None
+    ) -> int:
         async with engine_share.sharing(self._pool, share) as connection:
             decisions = await self._record_checks(connection, decisions)
             if not decisions:
@@ -284,6 +287,7 @@ class EngineStore:
                 await connection.execute(_BATCH["record_evidence"], *evidence)
             transitions = engine_rows.transition_columns(decisions)
             if transitions:
+                at = at or await _now(connection)
                 await connection.execute(_BATCH["record_transitions"], *transitions)
                 services = await self._record_status(
                     connection, [d for d in decisions if d.transitions], at
@@ -339,28 +343,38 @@ class EngineStore:
     # -- what is due without a check -------------------------------------------------------------
 
     async def settle(
-        self, lease: Lease, at: datetime, *, organizations: Sequence[str] | None = ()
+        self,
+        lease: Lease,
+        at: datetime | None = None,
+        *,
+        organizations: Sequence[str] | None = (),
     ) -> None:
         """Brings paused monitors, services and incidents in step after edits by operators.
 
         Args:
             lease: the keeper's.
-            at: now.
+            at: the time; None for the database's.
             organizations: keys of those whose configuration changed; None for all.
 
         Raises:
             LeaseLost, DatabaseUnavailable: nothing was written.
         """
         async with engine_share.keeping(self._pool, lease) as connection:
+            at = at or await _now(connection)
             await engine_settle.settle_edits(connection, organizations, at)
 
-    async def tick(self, lease: Lease, at: datetime) -> None:
+    async def tick(self, lease: Lease, at: datetime | None = None) -> None:
         """Does what is due by the clock: windows, recurrences, recoveries that have lasted, words.
+
+        Args:
+            lease: the keeper's.
+            at: the time; None for the database's, which no host's clock can mislead.
 
         Raises:
             LeaseLost, DatabaseUnavailable: what was not done is done by the next tick.
         """
         async with engine_share.keeping(self._pool, lease) as connection:
+            at = at or await _now(connection)
             self._unsettled |= await engine_settle.settle_windows(connection, at)
         async with engine_share.keeping(self._pool, lease) as connection:
             await engine_settle.settle_due(connection, self._unsettled, at)
@@ -368,18 +382,21 @@ class EngineStore:
         async with engine_share.keeping(self._pool, lease) as connection:
             await engine_settle.speak(connection)
 
-    async def silence_regions(self, lease: Lease, at: datetime, silent_seconds: float) -> None:
+    async def silence_regions(
+        self, lease: Lease, silent_seconds: float, at: datetime | None = None
+    ) -> None:
         """Takes back what regions said whose engines are all gone.
 
         Args:
             lease: the keeper's.
-            at: now.
             silent_seconds: of not hearing from any of their engines.
+            at: the time; None for the database's.
 
         Raises:
             LeaseLost, DatabaseUnavailable: what was not done is done by the next call.
         """
         async with engine_share.keeping(self._pool, lease) as connection:
+            at = at or await _now(connection)
             silent = await engine_regions.find_silent(connection, silent_seconds)
         for region, name in silent.items():
             # Whoever comes back starts with what is remembered then, not with what it remembers.
@@ -405,3 +422,8 @@ class EngineStore:
             await connection.execute(_WORK["forget_engines"])
             await connection.execute(_WORK["forget_generations"])
         return await prune(self._pool, self._retention, steps=_HOUSE_STEPS)
+
+
+async def _now(connection: PoolConnection) -> datetime:
+    at: datetime = await connection.fetchval(_WORK["now"])
+    return at

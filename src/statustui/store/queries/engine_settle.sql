@@ -62,8 +62,9 @@ WHERE m.service_id = ANY ($1::uuid[]) AND m.deleted_at IS NULL
 ORDER BY m.service_id, u.since, m.key
 
 -- name: record_says
+-- A host whose clock is ahead saw it later than now: it would then have to last until that time.
 INSERT INTO service_monitor_status (service_id, org_id, status, since, monitor_id, causes)
-SELECT service_id, org_id, status, since, monitor_id, causes::text[]
+SELECT service_id, org_id, status, least(since, clock_timestamp()), monitor_id, causes::text[]
 FROM unnest($1::uuid[], $2::int[], $3::text[], $4::timestamptz[], $5::uuid[], $6::text[])
     AS g (service_id, org_id, status, since, monitor_id, causes)
 ON CONFLICT (service_id) DO UPDATE SET status = EXCLUDED.status, since = EXCLUDED.since,

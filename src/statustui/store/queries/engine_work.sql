@@ -51,3 +51,7 @@ WHERE w.status IN ('scheduled', 'in_progress', 'completed')
 -- name: ensure_partitions
 SELECT ensure_check_partitions(clock_timestamp() - interval '1 day',
                                clock_timestamp() + interval '2 months')
+
+-- name: now
+-- Hosts may differ about the time; those who decide go by one clock.
+SELECT clock_timestamp()
