@@ -34,6 +34,7 @@ class MonitorRef:
     Attributes:
         key, region: the database's small keys, for checks and state.
         tenure: the generation of the region's members at which the engine gained the monitor.
+        has_other_regions: whether it is looked at from several, which are put together.
     """
 
     key: int
@@ -42,6 +43,7 @@ class MonitorRef:
     service_id: UUID
     region: int
     tenure: int = field(default=1, kw_only=True)
+    has_other_regions: bool = field(default=False, kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)

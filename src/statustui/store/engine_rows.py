@@ -77,6 +77,7 @@ def read_monitor(row: Row, region: int) -> WatchedMonitor:
         is_paused=row["is_paused"],
         paused_until=row["paused_until"],
         run_requested_at=row["run_requested_at"],
+        has_other_regions=len(spec.regions) > 1,
     )
 
 
@@ -193,18 +194,13 @@ def _state(decision: Decision) -> tuple[Any, ...]:
     )
 
 
-def is_one_of_several(monitor: WatchedMonitor) -> bool:
-    """Whether other regions look at a monitor too, so that what it is follows from all of them."""
-    return len(monitor.spec.regions) > 1
-
-
 def transition_columns(decisions: Sequence[Decision]) -> list[list[Any]]:
     """The columns of `record_transitions`, in the order in which they happened."""
     return _columns(
         (
             decision.monitor.org_id,
             decision.monitor.key,
-            decision.monitor.region if is_one_of_several(decision.monitor) else None,
+            decision.monitor.region if decision.monitor.has_other_regions else None,
             str(transition.from_state),
             str(transition.to_state),
             _word(transition.error_kind),
@@ -222,7 +218,7 @@ def status_columns(decisions: Sequence[Decision]) -> list[list[Any]]:
         decision.monitor.key: (decision, transition)
         for decision in decisions
         for transition in decision.transitions
-        if not is_one_of_several(decision.monitor)
+        if not decision.monitor.has_other_regions
     }
     return _columns(
         (
