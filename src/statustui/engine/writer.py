@@ -54,6 +54,7 @@ _COLLISIONS = 5
 # less than a second. The flush interval is shorter.
 _SAFE_SECONDS = 0.7
 _WATCH_SECONDS = 0.1
+_SHORT_CLOSE_SECONDS = 0.5
 _DISK_PAUSE_SECONDS = 1.0
 _DISK_REST_SECONDS = 5.0
 # Results that waited for longer are settled as of their own time, not as of now.
@@ -367,6 +368,8 @@ class Writer:
         Returns:
             How many results were lost since the start, and how many wait on disk.
         """
+        if self._spool is not None and (self._unavailable or self.spooled.results):
+            seconds = min(seconds, _SHORT_CLOSE_SECONDS)  # on disk it is as safe
         writing = asyncio.create_task(self._write_rest(shares))
         writing.add_done_callback(look_at)
         await asyncio.wait([writing], timeout=seconds)
