@@ -389,7 +389,7 @@ class Writer:
         return Leftover(self.lost + len(self._queue), on_disk)
 
     async def _write_rest(self, shares: ShareSource) -> None:
-        while True:
+        while self.pending:
             try:
                 share = await shares.renew()
                 while (batch := await self._next(share)) is not None:
@@ -397,7 +397,6 @@ class Writer:
                         await self._write_batch(batch, share)
                     except LeaseLost:
                         share = await shares.renew()
-                return
             except DatabaseUnavailable as error:
                 self._note(error)
                 await asyncio.sleep(_FIRST_PAUSE_SECONDS)
