@@ -75,6 +75,12 @@ PIECES = st.lists(
 ).map("".join)  # fmt: skip
 
 
+def test_a_link_to_nowhere_is_its_words() -> None:
+    assert to_html("[x]() and [y](https://a.test)") == (
+        '<p>x and <a href="https://a.test" rel="nofollow noopener noreferrer">y</a></p>'
+    )
+
+
 @given(PIECES)
 def test_whatever_is_written_only_harmless_tags_come_out(text: str) -> None:
     assert Tags(to_html(text)).bad == []

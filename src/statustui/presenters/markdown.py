@@ -49,6 +49,7 @@ def _parser() -> MarkdownIt:
     parser.add_render_rule("heading_open", _heading)
     parser.add_render_rule("heading_close", _heading)
     parser.add_render_rule("link_open", _link_open)
+    parser.add_render_rule("link_close", _link_close)
     return parser
 
 
@@ -69,8 +70,23 @@ def _link_open(
     options: OptionsDict,
     env: MutableMapping[str, Any],
 ) -> str:
+    # "[x]()" leads nowhere, and is the one link that the parser lets through without asking.
+    env["is_link"] = bool(tokens[index].attrGet("href"))
+    if not env["is_link"]:
+        return ""
     tokens[index].attrSet("rel", "nofollow noopener noreferrer")
     return self.renderToken(tokens, index, options, env)
+
+
+def _link_close(
+    self: RendererHTML,
+    tokens: Sequence[Token],
+    index: int,
+    options: OptionsDict,
+    env: MutableMapping[str, Any],
+) -> str:
+    # Links do not nest, so the one that was opened last is the one that ends.
+    return self.renderToken(tokens, index, options, env) if env.pop("is_link", True) else ""
 
 
 _PARSER: Final = _parser()
