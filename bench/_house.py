@@ -48,7 +48,8 @@ WITH org AS (
 INSERT INTO monitors (org_id, service_id, name, type, config, interval_seconds, timeout_ms,
     retry_interval_seconds, failure_threshold)
 SELECT s.org_id, s.id, 'monitor ' || n, 'http',
-       $3::jsonb || jsonb_build_object('url', replace($4::text, '{n}', (n % 200 + 1)::text)),
+       $3::jsonb || jsonb_build_object('url',
+           replace($4::text, '{host}', host(inet '127.0.0.1' + n % 200))),
        $5::int, least(5000, $5::int * 1000 - 1000), 1, $6::int
 FROM generate_series(0, $2::int - 1) n
 JOIN services s ON s.name = $1 || ' ' || (n % greatest($2::int / $7::int, 1) + 1)
@@ -120,7 +121,7 @@ def targets() -> Iterator[Targets]:
 
 
 def _make_certificate(folder: Path) -> tuple[Path, Path]:
-    """A throwaway authority, and a certificate of it for 127.0.0.1 to 127.0.0.200."""
+    """A throwaway authority, and a certificate of it for 200 addresses of loopback."""
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes, serialization
     from cryptography.hazmat.primitives.asymmetric import ec
@@ -151,7 +152,7 @@ def _make_certificate(folder: Path) -> tuple[Path, Path]:
         .sign(authority_key, hashes.SHA256())
     )
     key = ec.generate_private_key(ec.SECP256R1())
-    addresses = [x509.IPAddress(ipaddress.ip_address(f"127.0.0.{n}")) for n in range(1, 201)]
+    addresses = [x509.IPAddress(ipaddress.IPv4Address("127.0.0.1") + n) for n in range(200)]
     leaf = (
         build("bench", "bench authority", key)
         .add_extension(x509.SubjectAlternativeName(addresses), critical=False)
@@ -227,7 +228,7 @@ async def add_monitors(
     failure_threshold: int = 3,
     per_service: int = 4,
 ) -> None:
-    """Adds monitors; `{n}` in their address is replaced by 1 to 200, for as many hosts.
+    """Adds monitors; `{host}` in their address is replaced by 200 addresses of loopback in turns.
 
     Args:
         slug: of their organization.

@@ -184,7 +184,7 @@ async def load(goal: Targets, options: argparse.Namespace) -> Figures:
             home.admin,
             "breaking",
             100,
-            f"http://127.0.0.{{n}}:{goal.plain}/until/{breaks_at}",
+            f"http://{{host}}:{goal.plain}/until/{breaks_at}",
             interval=max(5, min(30, int(seconds / 3))),
             failure_threshold=1,
             per_service=1,
@@ -245,9 +245,11 @@ async def load(goal: Targets, options: argparse.Namespace) -> Figures:
 
 async def burst(goal: Targets, options: argparse.Namespace) -> Figures:
     """A thousand looks that are asked for at once, at two hundred hosts."""
-    url = f"http://127.0.0.{{n}}:{goal.plain}/"
+    url = f"http://{{host}}:{goal.plain}/"
     alone = [
-        (await look(HttpConfig(url.replace("{n}", "1")), timeout_ms=TIMEOUT_MS)).duration_ms
+        (
+            await look(HttpConfig(url.replace("{host}", "127.0.0.1")), timeout_ms=TIMEOUT_MS)
+        ).duration_ms
         for _ in range(500)
     ]
     late: list[float] = []
@@ -289,7 +291,7 @@ async def capacity(goal: Targets, options: argparse.Namespace) -> Figures:
     count = options.capacity
     async with house() as home:
         await add_monitors(
-            home.admin, "capacity", count, f"http://127.0.0.{{n}}:{goal.plain}/", interval=5
+            home.admin, "capacity", count, f"http://{{host}}:{goal.plain}/", interval=5
         )
         cores = sorted(os.sched_getaffinity(0))
         os.sched_setaffinity(0, cores[:1])
@@ -324,7 +326,7 @@ async def start(goal: Targets, options: argparse.Namespace) -> Figures:
     """Ten thousand monitors, and the watch as the process that people run."""
     async with house() as home:
         await add_monitors(
-            home.admin, "start", 10_000, f"http://127.0.0.{{n}}:{goal.plain}/", interval=30
+            home.admin, "start", 10_000, f"http://{{host}}:{goal.plain}/", interval=30
         )
         begun = time.monotonic()
         async with running(home) as made:

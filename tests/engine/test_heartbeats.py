@@ -107,7 +107,7 @@ async def test_nobody_can_look_while_the_database_is_away() -> None:
 @pytest.fixture
 async def story(database: Database) -> AsyncIterator[Story]:
     async with engine_story(database) as made:
-        await made.store.release_lease(made.lease)
+        await made.release()
         yield made
 
 

@@ -197,10 +197,10 @@ async def test_any_story_keeps_its_promises(story: Story, pool: Pool, seed: int)
         decisions = [
             story.decide(watched[key], _look(chance, is_up[key] or step == 0, at)) for key in chosen
         ]
-        await story.store.record_batch(story.lease, decisions, at)
+        await story.store.record_batch(story.share, decisions, at)
         if chance.random() < 0.2:
             # Nobody knows whether it was committed; it is sent again.
-            await story.store.record_batch(story.lease, decisions, at)
+            await story.store.record_batch(story.share, decisions, at)
         if chance.random() < 0.4:
             await _somebody_does_something(story, chance)
             await story.store.settle(story.lease, at, organizations=None)

@@ -144,9 +144,9 @@ async def _live_through(story: Story, service: UUID) -> None:
             look(monitor, refused(begun + timedelta(seconds=20)), slot, extra=True)
     for start in range(0, len(decisions), 150):
         batch = decisions[start : start + 150]
-        await story.store.record_batch(story.lease, batch, datetime.now(UTC))
+        await story.store.record_batch(story.share, batch, datetime.now(UTC))
         # The line broke before the answer came: some of it is sent again.
-        await story.store.record_batch(story.lease, batch[-20:], datetime.now(UTC))
+        await story.store.record_batch(story.share, batch[-20:], datetime.now(UTC))
 
 
 async def test_the_documented_statements_say_what_the_program_says(

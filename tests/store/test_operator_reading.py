@@ -391,6 +391,13 @@ async def test_figures_come_from_sums(house: House) -> None:
         house.org,
         await house.key("API"),
     )
+    # The window's end is the end of the hour; in a day's last one it is all of the day.
+    await house.admin.execute(
+        """UPDATE rollups_daily SET timed = 100, h10 = 100, min_ms = 90, max_ms = 110
+           WHERE monitor = $1 AND day = $2""",
+        await house.key("API"),
+        now.date(),
+    )
     figures = {each.service_id: each for each in await house.store.load_figures(house.org)}
     api = figures[house.services["API"]]
     assert (api.succeeded, api.looked) == (105, 110)

@@ -181,7 +181,7 @@ class Stream:
 
     async def write(self) -> None:
         """Write what waits."""
-        await self.story.store.record_batch(self.story.lease, self.waiting, datetime.now(UTC))
+        await self.story.store.record_batch(self.story.share, self.waiting, datetime.now(UTC))
         self.written += self.waiting
         self.waiting = []
 
@@ -220,7 +220,7 @@ async def _stream(story: Story) -> Stream:
 def replace_org(story: Story, org_id: int) -> Story:
     """The same engine, about another organization."""
     other = Story(story.admin, story.store, org_id, story.holder)
-    other.lease = story.lease
+    other.lease, other.share = story.lease, story.share
     return other
 
 
@@ -303,7 +303,7 @@ async def test_a_batch_being_written_is_waited_for_and_counted(
 ) -> None:
     key = await story.monitor(await story.service("API"))
     decisions = await _hours(story, key, 40)
-    await story.store.record_batch(story.lease, decisions[:30], datetime.now(UTC))
+    await story.store.record_batch(story.share, decisions[:30], datetime.now(UTC))
     await story.admin.execute("UPDATE rollups_hourly SET success = 1")
     await story.admin.execute("UPDATE rollups_daily SET h02 = 99")
     engine = await database.connect(ENGINE_ROLE)
@@ -328,7 +328,7 @@ async def test_a_batch_that_comes_meanwhile_adds_to_what_was_rewritten(
 ) -> None:
     key = await story.monitor(await story.service("API"))
     decisions = await _hours(story, key, 40)
-    await story.store.record_batch(story.lease, decisions[:30], datetime.now(UTC))
+    await story.store.record_batch(story.share, decisions[:30], datetime.now(UTC))
     await story.admin.execute("UPDATE rollups_hourly SET success = 1")
     engine = await database.connect(ENGINE_ROLE)
     await engine.execute("SET search_path = statustui")
@@ -337,7 +337,7 @@ async def test_a_batch_that_comes_meanwhile_adds_to_what_was_rewritten(
     for day in (_MIDNIGHT.date() - timedelta(days=1), _MIDNIGHT.date()):
         await engine.execute("SELECT rollup_rebuild($1, $2, $3, 'hour')", story.org_id, [key], day)
     writing = asyncio.create_task(
-        story.store.record_batch(story.lease, decisions[30:], datetime.now(UTC))
+        story.store.record_batch(story.share, decisions[30:], datetime.now(UTC))
     )
     await _until_waiting(story.admin, writing)
     await rebuild.commit()
@@ -353,7 +353,7 @@ async def test_rebuilding_again_and_again_beside_a_writer(story: Story, pool: Po
     async def write() -> None:
         for number in range(0, 120, 2):
             batch = [decision for each in mine for decision in each[number : number + 2]]
-            await story.store.record_batch(story.lease, batch, datetime.now(UTC))
+            await story.store.record_batch(story.share, batch, datetime.now(UTC))
 
     writing = asyncio.create_task(write())
     rewritten = 0
@@ -374,7 +374,7 @@ async def test_a_past_without_its_checks_is_left_alone(story: Story, pool: Pool)
     """Figures that are older than the oldest check cannot be made again."""
     key = await story.monitor(await story.service("API"))
     decisions = await _hours(story, key, 60)
-    await story.store.record_batch(story.lease, decisions, datetime.now(UTC))
+    await story.store.record_batch(story.share, decisions, datetime.now(UTC))
     old = _MIDNIGHT.date() - timedelta(days=40)
     await story.admin.execute(
         "INSERT INTO rollups_daily (org_id, monitor, day, success) VALUES ($1, $2, $3, 2880)",
@@ -408,7 +408,7 @@ async def test_a_month_that_was_dropped_keeps_its_figures(story: Story, pool: Po
         decision = story.decide(
             await story.watched(key), seen(at), slot_at=at - timedelta(minutes=1)
         )
-        await story.store.record_batch(story.lease, [decision], datetime.now(UTC))
+        await story.store.record_batch(story.share, [decision], datetime.now(UTC))
     figures = "SELECT * FROM rollups_daily ORDER BY day"
     whole = await admin.fetch(figures)
     assert len(whole) == 26  # each look just after midnight belongs to the slot just before
@@ -428,7 +428,7 @@ async def test_a_month_that_was_dropped_keeps_its_figures(story: Story, pool: Po
 
 async def test_days_can_be_chosen(story: Story, pool: Pool) -> None:
     key = await story.monitor(await story.service("API"))
-    await story.store.record_batch(story.lease, await _hours(story, key, 60), datetime.now(UTC))
+    await story.store.record_batch(story.share, await _hours(story, key, 60), datetime.now(UTC))
     await story.admin.execute("UPDATE rollups_daily SET success = 1")
     before, after = _MIDNIGHT.date() - timedelta(days=1), _MIDNIGHT.date()
     chosen, rewritten = await _all(pool, story.org_id, dry_run=False, first=after, last=after)

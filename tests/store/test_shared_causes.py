@@ -64,7 +64,7 @@ async def _record(
     """One batch of looks, in their order."""
     watched = (await story.store.load_work("local", story.region)).monitors
     decisions = [story.decide(watched[key], observation) for key, observation in looks]
-    await story.store.record_batch(story.lease, decisions, at or datetime.now(UTC))
+    await story.store.record_batch(story.share, decisions, at or datetime.now(UTC))
 
 
 async def _behind_a_database(

@@ -91,7 +91,7 @@ def rollup(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="only compare")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:
-    """Compare hourly and daily figures with raw checks, and make them anew.
+    """Compare figures with raw checks, or make them anew.
 
     Days whose raw checks are no longer all there stay as they are. For owners; a watch may go on
     meanwhile.
@@ -112,7 +112,7 @@ def prune(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="only say what would go")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:
-    """Let go of raw checks and hourly figures that are too old, as a watch does every hour."""
+    """Let go of raw checks and figures that are too old."""
     from statustui.runtime import figures
 
     settings = console.settings_of(context).settings

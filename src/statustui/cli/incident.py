@@ -236,13 +236,13 @@ def hold(
     release: Annotated[bool, typer.Option("--release", help="let the words go again")] = False,
     as_json: Json = False,
 ) -> None:
-    """Hold the draft of a guarded incident: nothing is posted until a person does."""
+    """Hold a guarded incident's draft until a person posts."""
     console.run(_hold(context, code, hold=not release, as_json=as_json))
 
 
 @app.command("publish")
 def publish(context: typer.Context, code: Code, as_json: Json = False) -> None:
-    """Publish an internal incident as it stands, with its draft if it has one."""
+    """Publish an internal incident, with its draft if any."""
     console.run(_publish(context, code, as_json=as_json))
 
 

@@ -35,7 +35,7 @@ def list_services(context: typer.Context, as_json: Json = False) -> None:
 
 @app.command("show")
 def show(context: typer.Context, name: Name, as_json: Json = False) -> None:
-    """One service with its monitors, what it depends on, and its uptime and latencies."""
+    """One service: monitors, dependencies, uptime, latencies."""
     console.run(_show(context, name, as_json=as_json))
 
 
