@@ -29,12 +29,12 @@ import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
-from uuid import UUID
+from uuid import uuid4
 
 import asyncpg
 import uvloop
@@ -55,6 +55,7 @@ from statustui.domain.decision import Decision, Memory, decide
 from statustui.domain.monitor import HttpConfig
 from statustui.domain.observation import Observation, Phases
 from statustui.domain.scheduling import Due
+from statustui.domain.sharing import Share
 from statustui.engine.checkers import look
 from statustui.engine.service import Engine, EngineReport
 from statustui.settings import EngineSettings
@@ -65,7 +66,6 @@ from statustui.store.engine import EngineStore
 
 Figures = dict[str, dict[str, object]]
 TIMEOUT_MS = 5_000
-_HOLDER = UUID(int=1)
 
 # Every slot that was due in a window, and the look that it had, if it had one.
 _SLOTS = """
@@ -368,21 +368,28 @@ def _watch_memory(home: House) -> float:
 # -- write -----------------------------------------------------------------------------------------
 
 
-def _writer(folder: Path, first: int, count: int, rounds: int, gate: Connection) -> None:
-    """One writer, in a process of its own: the same monitors, `rounds` looks later and later."""
-    uvloop.run(_write_rounds(folder, first, count, rounds, gate))
+def _writer(folder: Path, rounds: int, gate: Connection) -> None:
+    """One writer, in a process of its own: its part of the monitors, one look later each round."""
+    uvloop.run(_write_rounds(folder, rounds, gate))
 
 
-async def _write_rounds(
-    folder: Path, first: int, count: int, rounds: int, gate: Connection
-) -> None:
+async def _write_rounds(folder: Path, rounds: int, gate: Connection) -> None:
     server = EmbeddedServer(folder)
     await server.start()
     pool = await open_pool(engine_target(server), max_size=2)
     store = EngineStore(pool)
-    region = await store.register(_HOLDER, "local", "bench", 1, "0")
-    work = await store.load_work("local", region)
-    monitors = sorted(work.monitors.values(), key=lambda monitor: monitor.key)[first:][:count]
+    engine_id = uuid4()
+    region = await store.register(engine_id, "local", "bench", os.getpid(), "0")
+    await store.join(region, engine_id)
+    gate.send("joined")
+    gate.recv()
+    newest = (await store.load_generations(region, 0))[-1]
+    share = Share(region, engine_id, newest.number, newest.members)
+    work = await store.load_work("local", region, share.owns)
+    monitors = [
+        replace(monitor, tenure=share.generation)
+        for monitor in sorted(work.monitors.values(), key=lambda monitor: monitor.key)
+    ]
     memories = {monitor.key: Memory() for monitor in monitors}
     at = datetime.now(UTC) - timedelta(seconds=40 * rounds)
     batches: list[list[Decision]] = []
@@ -403,17 +410,15 @@ async def _write_rounds(
                 monitor, memories[monitor.key], seen, Due(then, then), in_maintenance=False
             )
             memories[monitor.key] = decision.memory
-            decisions.append(decision)
-        batches += [decisions[start : start + 2_000] for start in range(0, count, 2_000)]
+            decisions.append(replace(decision, transitions=()))
+        batches += [decisions[start : start + 2_000] for start in range(0, len(decisions), 2_000)]
     gate.send("ready")
     gate.recv()
     begun = time.monotonic()
     for batch in batches:
-        lease = await store.take_lease("engine:local", _HOLDER, {})
-        if lease is None:
-            raise RuntimeError("the lease is another's")
-        await store.record_batch(lease, batch, datetime.now(UTC))
+        await store.record_batch(share, batch, None)
     gate.send((sum(map(len, batches)), time.monotonic() - begun))
+    await store.leave(share)
     await pool.close()
     await server.stop_if_last()
 
@@ -424,25 +429,22 @@ def _answer(gate: Connection) -> Any:
     return gate.recv()
 
 
-async def _rate(home: House, writers: int, count: int, rounds: int) -> float:
-    """Checks per second that some writers, each with its own monitors, write together."""
+async def _rate(home: House, writers: int, rounds: int) -> float:
+    """Checks per second that some writers, each with its part of the monitors, write together."""
     context = multiprocessing.get_context("spawn")
+    loop = asyncio.get_running_loop()
     gates, processes = [], []
-    for number in range(writers):
+    for _ in range(writers):
         here, there = context.Pipe()
-        process = context.Process(
-            target=_writer,
-            args=(home.folder, number * count, count, rounds, there),
-            daemon=True,
-        )
+        process = context.Process(target=_writer, args=(home.folder, rounds, there), daemon=True)
         process.start()
         gates.append(here)
         processes.append(process)
-    loop = asyncio.get_running_loop()
-    for gate in gates:
-        await loop.run_in_executor(None, _answer, gate)
-    for gate in gates:
-        gate.send("go")
+    for word in ("all joined", "go"):
+        for gate in gates:
+            await loop.run_in_executor(None, _answer, gate)
+        for gate in gates:
+            gate.send(word)
     results = [await loop.run_in_executor(None, _answer, gate) for gate in gates]
     for process in processes:
         process.join()
@@ -451,13 +453,14 @@ async def _rate(home: House, writers: int, count: int, rounds: int) -> float:
 
 async def write(goal: Targets, options: argparse.Namespace) -> Figures:
     """Checks written with rollups and state, every row of a batch a different monitor."""
-    count = 10_000
     async with house() as home:
         url = f"http://127.0.0.1:{goal.plain}/"
-        await add_monitors(home.admin, "write", 2 * count, url, interval=30)
-        one = await _rate(home, 1, count, 6)
+        await add_monitors(home.admin, "write", 20_000, url, interval=30)
+        await _rate(home, 1, 1)  # the first look of each makes its rows
         await home.admin.execute("VACUUM ANALYZE")
-        two = await _rate(home, 2, count, 6)
+        one = await _rate(home, 1, 4)
+        await home.admin.execute("VACUUM ANALYZE")
+        two = await _rate(home, 2, 4)
     return {
         "write_one": figure(one, "checks/s", None, "value >= 15,000"),
         "write_two": figure(two, "checks/s", one, "value >= 30,000"),

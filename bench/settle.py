@@ -1,7 +1,8 @@
 """What a change of state costs until its service and its incident say so, by size of organization.
 
 Organizations of 20, 500 and 5,000 services lie in one database of the embedded server. In each, a
-tenth of the services are databases, and the others depend on one of them. Batches go through the
+tenth of the services are databases, and the others depend on one of them; each is watched on a host
+of its own. Batches go through the
 engine's own store, as its writer sends them: one service that fails or recovers alone, and many
 that do so at once, databases with all that needs them. The baseline of one change is the same
 change in the organization of 20 services; that of many at once is the plain recording of as many
@@ -55,7 +56,9 @@ WITH org AS (
 ), monitors AS (
     INSERT INTO monitors (org_id, service_id, name, type, config, failure_threshold, timeout_ms,
         retry_interval_seconds)
-    SELECT org_id, id, 'health', 'http', '{"url": "http://127.0.0.1/"}', 1, 1000, 5 FROM services
+    SELECT org_id, id, 'health', 'http', jsonb_build_object('url', 'http://' || id || '.test/'),
+           1, 1000, 5
+    FROM services
 ), needs AS (
     INSERT INTO service_dependencies (org_id, service_id, depends_on_id)
     SELECT s.org_id, s.id, d.id

@@ -6,7 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from statustui.settings import SettingsError, config_file, field_keys, load_settings
+from statustui.settings import (
+    SettingsError,
+    canary_address,
+    config_file,
+    field_keys,
+    load_settings,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -106,6 +112,34 @@ def test_empty_database_url_means_not_set(monkeypatch: pytest.MonkeyPatch) -> No
 def test_lists_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STATUSTUI_WEB__TRUSTED_PROXIES", "10.0.0.1, 10.1.0.0/16")
     assert load_settings().settings.web.trusted_proxies == ("10.0.0.1", "10.1.0.0/16")
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("db1:5432", ("db1", 5432)),
+        ("1.1.1.1", ("1.1.1.1", 443)),
+        ("[2001:db8::1]:53", ("2001:db8::1", 53)),
+        ("2001:db8::1", ("2001:db8::1", 443)),
+        ("https://example.com/health", ("example.com", 443)),
+        ("http://example.com", ("example.com", 80)),
+        ("https://example.com:8443", ("example.com", 8443)),
+        ("ftp://example.com", None),
+        ("db1:port", None),
+        ("db1:0", None),
+        ("two words", None),
+        (":443", None),
+        ("", None),
+    ],
+)
+def test_where_a_canary_is(text: str, address: tuple[str, int] | None) -> None:
+    assert canary_address(text) == address
+
+
+def test_a_canary_that_is_nowhere_is_a_mistake(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STATUSTUI_ENGINE__CANARIES", "db1:5432, ftp://example.com")
+    with pytest.raises(SettingsError, match=r"ftp://example\.com is no host"):
+        load_settings()
 
 
 def test_every_setting_is_described() -> None:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 
-# References that people follow and the program never does.
-_KNOWN_HOSTS = {"keepachangelog.com", "semver.org", "www.w3.org"}
+# References that people follow and the program never does, and names of XML namespaces.
+_KNOWN_HOSTS = {"etherx.jabber.org", "keepachangelog.com", "semver.org", "www.w3.org"}
 _RESERVED = (
     ".test",
     ".example",

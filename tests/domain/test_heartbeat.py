@@ -60,15 +60,33 @@ def test_a_database_that_was_away_took_no_beats() -> None:
     away = Away(_at(30), _at(90))
     late = Beats(_at(91), START, _at(1))
     assert judge_beats(HOURLY, late)[0] is ErrorKind.TIMEOUT
-    assert judge_beats(HOURLY, late, away) == (
+    assert judge_beats(HOURLY, late, [away]) == (
         ErrorKind.OBSERVER,
         "beats could not be noted while the database was away; the next is due by 14:35Z",
     )
     # It had its whole time again.
-    assert judge_beats(HOURLY, Beats(_at(156), START, _at(1)), away)[0] is ErrorKind.TIMEOUT
+    assert judge_beats(HOURLY, Beats(_at(156), START, _at(1)), [away])[0] is ErrorKind.TIMEOUT
     # It was late before the database went away.
     earlier = Beats(_at(91), _at(-200), _at(-100))
-    assert judge_beats(HOURLY, earlier, away)[0] is ErrorKind.TIMEOUT
+    assert judge_beats(HOURLY, earlier, [away])[0] is ErrorKind.TIMEOUT
+    # A first beat may have come at any time.
+    first = Beats(_at(100), START)
+    assert judge_beats(HOURLY, first, [Away(_at(5), _at(6))])[0] is ErrorKind.TIMEOUT
+    assert judge_beats(HOURLY, Beats(_at(70), START), [Away(_at(5), _at(6))])[0] is (
+        ErrorKind.OBSERVER
+    )
+
+
+def test_a_restart_at_another_hour_excuses_nobody() -> None:
+    """A server that is restarted every night would else keep a weekly job from ever being late."""
+    day = 24 * 60
+    weekly = HeartbeatConfig(every_seconds=7 * 86_400, grace_seconds=3_600)
+    nights = [Away(_at(night * day - 2), _at(night * day)) for night in range(1, 9)]
+    at_noon = Beats(_at(7.6 * day), _at(-day), _at(day / 2))
+    assert judge_beats(weekly, at_noon, nights)[0] is ErrorKind.TIMEOUT
+    # One that should have come in such a minute was lost, and nights after it change nothing.
+    at_night = Beats(_at(8.5 * day), _at(-day), _at(-1))
+    assert judge_beats(weekly, at_night, nights)[0] is ErrorKind.OBSERVER
 
 
 @pytest.mark.parametrize(

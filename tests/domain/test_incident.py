@@ -188,7 +188,7 @@ def test_a_late_dependant_joins_the_incident_that_is_open() -> None:
     assert isinstance(action, OpenIncident)
     assert action.cause_id == _id(9)
     assert action.title == "API, Database and Mail are unavailable"
-    assert action.internal_title == "Database takes down Mail, API"
+    assert action.internal_title == "Database takes down API, Mail"
 
 
 def _moved(service: ServiceFacts, incident: IncidentFacts, seconds: float, watch: int = 120) -> str:
@@ -328,6 +328,53 @@ def test_carrying_it_out_leaves_nothing_to_do(situation: Situation) -> None:
             service.is_out and service.mode is not AutomaticIncidents.OFF and not service.in_window
         )
         assert len(opened) == wanted
+
+
+@pytest.mark.parametrize(
+    ("cause", "service", "asked", "leaves"),
+    [
+        ({}, {"looks_since_cause": 2}, frozenset(), True),
+        ({}, {"looks_since_cause": 1}, frozenset(), False),
+        ({"say": _OUT}, {"looks_since_cause": 2}, frozenset(), False),
+        # Nobody looks at the cause any more: that is no recovery.
+        ({"watched": False}, {"looks_since_cause": 2}, frozenset(), False),
+        ({}, {"looks_since_cause": 2, "mode": AutomaticIncidents.OFF}, frozenset(), False),
+        ({}, {"looks_since_cause": 2}, frozenset({_id(1)}), False),
+    ],
+)
+def test_who_outlives_its_cause_gets_an_incident_of_its_own(
+    cause: Mapping[str, Any], service: Mapping[str, Any], asked: frozenset[UUID], leaves: bool
+) -> None:
+    database = replace(_service(9, "Database"), **cause)
+    api = replace(_service(1, "API", _OUT, depends_on=(_id(9),)), **service)
+    incident = _incident(9, 1, cause_id=_id(9), asked_of=asked)
+    actions = reconcile(_situation(database, api, incidents=(incident,)), _at(60))
+    assert any(isinstance(action, LeaveIncident) for action in actions) == leaves
+    opened = [action for action in actions if isinstance(action, OpenIncident)]
+    assert [(action.service_id, action.joins_id) for action in opened] == (
+        [(_id(1), None)] if leaves else []
+    )
+
+
+def test_an_incident_is_under_investigation_and_says_so_while_something_in_it_flaps() -> None:
+    slow = ServiceStatus.DEGRADED_PERFORMANCE
+    api = _service(1, "API", slow, is_flapping=True)
+    incident = _incident(1, status=IncidentStatus.MONITORING)
+    flag, move = reconcile(_situation(api, incidents=(incident,)), _at(60))
+    assert isinstance(flag, FlagFlapping)
+    assert (flag.is_flapping, flag.internal_title) == (True, "API is flapping")
+    assert isinstance(move, MoveIncident)
+    assert move.status is IncidentStatus.INVESTIGATING
+    said = replace(incident, status=IncidentStatus.INVESTIGATING, says_flapping=True)
+    assert reconcile(_situation(api, incidents=(said,)), _at(60)) == ()
+    # A person who watches it is not contradicted.
+    watched = replace(incident, touched=True, says_flapping=True)
+    assert reconcile(_situation(api, incidents=(watched,)), _at(60)) == ()
+    # By itself it opens nothing.
+    assert reconcile(_situation(api), _at(60)) == ()
+    (flag, _) = reconcile(_situation(_service(1, "API"), incidents=(said,)), _at(60))
+    assert isinstance(flag, FlagFlapping)
+    assert not flag.is_flapping
 
 
 def test_stages_move_as_their_table_says() -> None:

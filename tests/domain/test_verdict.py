@@ -104,6 +104,20 @@ _REFUSED = {"error_kind": ErrorKind.REFUSED, "reason": "refused", "connected": F
             'body contains "ok"',
         ),
         (
+            _spec(HttpConfig("http://a/", body_regex="ok|fine")),
+            {"body_matches": True},
+            "success",
+            None,
+            "",
+        ),
+        (
+            _spec(HttpConfig("http://a/", body_regex="v[0-9]+")),
+            {"body_matches": False, "body_truncated": True},
+            "failure",
+            "assertion",
+            'body does not match "v[0-9]+" within its first 16 bytes',
+        ),
+        (
             _spec(conditions=("[BODY].status == fine",)),
             {},
             "failure",

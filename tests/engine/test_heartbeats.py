@@ -63,13 +63,14 @@ async def test_all_who_ask_at_once_are_answered_by_one_question() -> None:
 async def test_it_remembers_when_the_database_was_away() -> None:
     shelf = Shelf()
     reader = BeatReader(shelf)
-    assert (await reader.of(1))[1] is None
+    assert (await reader.of(1))[1] == ()
     shelf.is_away = True
     with pytest.raises(BeatsUnknown, match="no answer in time"):
         await reader.of(1)
     shelf.is_away, shelf.minutes = False, 30
-    away = (await reader.of(1))[1]
-    assert away == Away(START, START + timedelta(minutes=30))
+    assert (await reader.of(1))[1] == (Away(START, START + timedelta(minutes=30)),)
+    shelf.minutes = 40
+    assert len((await reader.of(1))[1]) == 1
     # One that only hangs is as good as away.
     shelf.hangs.clear()
     with pytest.raises(TimeoutError):
@@ -78,8 +79,10 @@ async def test_it_remembers_when_the_database_was_away() -> None:
     shelf.minutes = 50
     shelf.hangs.set()
     await asyncio.sleep(0)
-    away = (await reader.of(1))[1]
-    assert away == Away(START, START + timedelta(minutes=50))
+    assert (await reader.of(1))[1] == (
+        Away(START, START + timedelta(minutes=30)),
+        Away(START + timedelta(minutes=40), START + timedelta(minutes=50)),
+    )
 
 
 async def test_nobody_can_look_while_the_database_is_away() -> None:

@@ -1,4 +1,4 @@
-"""The engine follows edits, survives the loss of its database, and hands over to a standby."""
+"""The engine follows edits and survives the loss of its database."""
 
 from __future__ import annotations
 

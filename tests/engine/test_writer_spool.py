@@ -45,9 +45,11 @@ class Base:
         if share.generation != self.generations[-1].number:
             raise LeaseLost("members came or went")
         self.times.append(at)
-        held = [each for each in decisions if share.holds(each.monitor.key, each.monitor.tenure)]
-        self._record([each for each in decisions if each not in held], self.facts)
-        return self._record(held, self.decided)
+        parts: dict[bool, list[Decision]] = {True: [], False: []}
+        for each in decisions:
+            parts[share.holds(each.monitor.key, each.monitor.tenure)].append(each)
+        self._record(parts[False], self.facts)
+        return self._record(parts[True], self.decided)
 
     async def load_generations(self, region: int, after: int) -> list[Generation]:
         await self._answer()

@@ -7,6 +7,7 @@ import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -45,6 +46,10 @@ def second(installation: World, tmp_path: Path) -> Iterator[World]:
         yield made
 
 
+def _process(engine: dict[str, Any]) -> int:
+    return int(engine["holder"].rpartition(":")[2])
+
+
 def _engine(place: World) -> str:
     try:
         return str(json.loads(place.get("/healthz")[1])["engine"])
@@ -80,22 +85,28 @@ def test_a_port_in_use_is_said_and_ends_it(installation: World) -> None:
     assert watch.wait(5) == 0
 
 
-def test_a_standby_takes_over_from_a_watch_that_was_killed(
+def test_two_watches_share_and_one_takes_over_when_the_other_was_killed(
     installation: World, second: World, target: Target
 ) -> None:
     first = installation.serve()
     until(lambda: _engine(installation) == "active", seconds=15, what="the first watch checks")
     other = second.serve()
-    until(lambda: _engine(second) == "standby", seconds=10, what="the second one stands by")
+    until(lambda: _engine(second) == "active", seconds=15, what="the second one takes its part")
     report = installation.data("serve", "--status")
     assert {entry["pid"] for entry in report["this_host"]} == {first.pid, other.pid}
-    assert report["holder"].endswith(f":{first.pid}")
+    assert [_process(entry) for entry in report["engines"]] == [first.pid, other.pid]
+    assert report["holder"].endswith(f":{first.pid} and 1 more")
 
     first.kill()
     first.wait()
-    until(lambda: _engine(second) == "active", seconds=10, what="the standby takes over")
     seen = len(target.requests)
-    until(lambda: len(target.requests) > seen, seconds=10, what="the checks go on")
+    until(lambda: len(target.requests) > seen, seconds=15, what="the checks go on")
+
+    def is_alone() -> bool:
+        found = installation.data("serve", "--status")["engines"]
+        return [(_process(entry), entry["share"]) for entry in found] == [(other.pid, 1.0)]
+
+    until(is_alone, seconds=15, what="the other has all of it")
     report = installation.data("serve", "--status")
     assert report["holder"].endswith(f":{other.pid}")
     # The lock of the killed one is free, so it is not taken for alive.

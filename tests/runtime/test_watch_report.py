@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from statustui.domain.readmodels import EngineInfo, WatchInfo
+from statustui.engine.spool_folder import SpoolOnDisk
 from statustui.runtime.doctor import describe_engine
 from statustui.runtime.registry import RegisteredWatch
 from statustui.runtime.watch import WatchReport
@@ -38,6 +39,24 @@ def test_each_engine_has_its_line() -> None:
     assert isinstance(data["engines"], list)
     assert [each["region"] for each in data["engines"]] == ["eu", "eu"]
     assert data["engines"][1]["behind_seconds"] == 12.4
+
+
+def test_what_waits_on_disk_is_said() -> None:
+    spool = SpoolOnDisk(Path("/data/spool/x"), 1_234_567, 40, _AT)
+    report = WatchReport(None, (), spool)
+    assert report.as_text().splitlines()[1:] == [
+        (
+            "on this host's disk: 1,234,567 bytes of results wait for the database, "
+            "the oldest since 2027-01-02 03:04:05Z"
+        ),
+        "40 bytes there could not be read: /data/spool/x",
+    ]
+    assert report.as_data()["spool"] == {
+        "results": None,
+        "bytes": 1_234_567,
+        "oldest_at": _AT,
+        "unreadable_bytes": 40,
+    }
 
 
 @pytest.mark.parametrize(

@@ -425,3 +425,28 @@ async def test_an_incident_that_a_person_closed_does_not_open_again_by_itself(
     await story.look(key, seen(now - timedelta(seconds=40)))
     await story.look(key, refused(now - timedelta(seconds=30)))
     assert [i["status"] for i in await story.incidents()] == ["resolved", "investigating"]
+
+
+async def test_a_batch_that_is_sent_again_says_nothing_again(story: Story) -> None:
+    service = await story.service("API")
+    monitor = await story.watched(await story.monitor(service))
+    begin = datetime.now(UTC) - timedelta(minutes=5)
+    fall = story.decide(monitor, refused(begin))
+    rise = story.decide(monitor, seen(begin + timedelta(seconds=60)))
+    for decision in (fall, rise):
+        await story.store.record_batch(story.share, [decision], decision.check.checked_at)
+    changes = "SELECT array_agg(to_state ORDER BY id) FROM statustui.monitor_state_changes"
+    assert await story.admin.fetchval(changes) == ["down", "up"]
+    # As after a crash in the middle of a spool: the beginning comes once more, and then the rest.
+    last = story.decide(monitor, seen(begin + timedelta(seconds=120)))
+    again = await story.store.record_batch(story.share, [fall], begin)
+    assert (again.inserted, again.repeated) == (0, 1)
+    assert await story.status(service) == ("operational", "operational")
+    mixed = await story.store.record_batch(story.share, [fall, rise, last], last.check.checked_at)
+    assert (mixed.inserted, mixed.repeated) == (1, 2)
+    assert await story.admin.fetchval(changes) == ["down", "up"]
+    assert len(await story.incidents()) == 1
+    state = await story.admin.fetchrow("SELECT * FROM statustui.monitor_state")
+    assert state is not None
+    assert (state["state"], state["last_checked_at"]) == ("up", last.check.checked_at)
+    assert await story.admin.fetchval("SELECT count(*) FROM statustui.checks") == 3

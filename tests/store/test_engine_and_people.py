@@ -43,13 +43,14 @@ async def story(house: House, database: Database) -> AsyncIterator[Story]:
 async def _break_and_mend(story: Story, over: asyncio.Event) -> None:
     """All services of the house go down and come back, some looks in one batch, some alone."""
     work = await story.store.load_work("local", story.region)
-    seconds = itertools.count(1)
-    begin = datetime.now(UTC) - timedelta(hours=1)
+    # Far enough apart that nothing is flapping.
+    minutes = itertools.count(1, 3)
+    begin = datetime.now(UTC) - timedelta(days=2)
     try:
         for number in range(_ROUNDS):
             for look in (refused, seen):
                 decisions = [
-                    story.decide(monitor, look(begin + timedelta(seconds=next(seconds))))
+                    story.decide(monitor, look(begin + timedelta(minutes=next(minutes))))
                     for monitor in work.monitors.values()
                 ]
                 if number % 2:

@@ -95,10 +95,15 @@ async def _settled_as_a_whole(
     real, found = engine_settle._settle_affected, list[Mapping[str, Any]]()
 
     async def whole(
-        connection: PoolConnection, _: list[UUID], wanted: Collection[UUID], at: datetime
+        connection: PoolConnection,
+        _: list[UUID],
+        wanted: Collection[UUID],
+        at: datetime,
+        *,
+        seen_at: datetime | None = None,
     ) -> None:
         everything = await connection.fetch("SELECT id FROM services")
-        await real(connection, [row["id"] for row in everything], wanted, at)
+        await real(connection, [row["id"] for row in everything], wanted, at, seen_at=seen_at)
         found.extend([dict(row) for row in await connection.fetch(_STATE)])
         raise _Seen
 

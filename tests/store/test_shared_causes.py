@@ -373,3 +373,180 @@ async def test_an_outage_that_goes_on_when_it_was_recorded_is_told_once(story: S
         assert await _outbox(story) == ["incident.created"]
     (incident,) = await story.incidents()
     assert (incident["started_at"], incident["to_be_told"]) == (begin, False)
+
+
+async def _public_words(story: Story, incident: UUID) -> list[tuple[str, str | None]]:
+    updates = await story.updates(incident)
+    return [(each["message"], each["author"]) for each in updates if each["is_public"]]
+
+
+async def _later(story: Story, minutes: int) -> None:
+    """As if the incident had opened earlier."""
+    await story.admin.execute(
+        """UPDATE statustui.incidents
+        SET draft_due_at = draft_due_at - make_interval(mins => $1)""",
+        minutes,
+    )
+    await story.admin.execute(
+        """UPDATE statustui.service_monitor_status
+        SET since = since - make_interval(mins => $1)""",
+        minutes,
+    )
+
+
+async def _guarded(story: Story) -> tuple[UUID, int, UUID]:
+    await story.organization(recovery_watch_seconds=3600)
+    service = await story.service("API", mode="guarded")
+    key = await story.monitor(service)
+    await _record(story, [(key, refused(datetime.now(UTC)))])
+    (incident,) = await story.incidents()
+    return service, key, incident["id"]
+
+
+async def test_guarded_words_wait_and_without_a_person_the_sentence_follows(story: Story) -> None:
+    await story.organization(guarded_sentence="We see a problem.")
+    service, _, incident = await _guarded(story)
+    assert await story.status(service) == ("major_outage", "operational")
+    await _later(story, 4)
+    await story.store.tick(story.lease, datetime.now(UTC))
+    # The colour follows after three minutes, the words after ten.
+    assert await story.status(service) == ("major_outage", "major_outage")
+    assert await _public_words(story, incident) == []
+    await _later(story, 6)
+    await story.store.tick(story.lease, datetime.now(UTC))
+    await story.store.tick(story.lease, datetime.now(UTC))
+    assert await _public_words(story, incident) == [("We see a problem.", None)]
+    (row,) = await story.incidents()
+    assert (row["is_public"], row["draft"], row["touched_at"]) == (True, None, None)
+    assert await _outbox(story) == ["incident.created", "incident.updated"]
+
+
+@pytest.mark.parametrize("deed", ["held", "posted", "waiting", "recovered", "joined"])
+async def test_the_sentence_is_not_posted(story: Story, database: Database, deed: str) -> None:
+    _, key, incident = await _guarded(story)
+    expected: list[str | None] = []
+    match deed:
+        case "held":
+            await story.admin.execute(
+                "UPDATE statustui.incidents SET held_by = 'alice', held_at = now()"
+            )
+        case "posted":
+            await story.admin.execute(
+                """INSERT INTO statustui.incident_updates
+                    (org_id, incident_id, status, message, is_public, author)
+                VALUES ($1, $2, 'investigating', 'We look.', false, 'alice')""",
+                story.org_id,
+                incident,
+            )
+        case "waiting":
+            await story.admin.execute(
+                """INSERT INTO statustui.pending_posts (org_id, incident_id, author, base_version,
+                    status, message, is_public, public_at, notify_at)
+                VALUES ($1, $2, 'alice', 1, 'identified', 'We look.', true,
+                    now() + interval '1 hour', now() + interval '1 hour')""",
+                story.org_id,
+                incident,
+            )
+        case "recovered":
+            await _record(story, [(key, seen(datetime.now(UTC)))])
+        case "joined":
+            # A service that speaks at once makes the incident public with its own words.
+            other = await story.service("Shop")
+            await story.admin.execute(
+                """INSERT INTO statustui.service_dependencies (org_id, service_id, depends_on_id)
+                SELECT $1, $2, service_id FROM statustui.incident_services""",
+                story.org_id,
+                other,
+            )
+            await _record(story, [(await story.monitor(other), refused(datetime.now(UTC)))])
+            expected = [None]
+    await _later(story, 30)
+    await story.store.tick(story.lease, datetime.now(UTC))
+    assert [author for _, author in await _public_words(story, incident)] == expected
+
+
+async def test_what_still_fails_when_its_window_ends_is_told_in_the_same_tick(story: Story) -> None:
+    service = await story.service("API")
+    key = await story.monitor(service)
+    now = datetime.now(UTC)
+    window = await story.admin.fetchval(
+        """INSERT INTO statustui.maintenance_windows (org_id, title, starts_at, ends_at)
+        VALUES ($1, 'Restart', $2, $3) RETURNING id""",
+        story.org_id,
+        now - timedelta(hours=2),
+        now - timedelta(seconds=1) + timedelta(hours=1),
+    )
+    await story.admin.execute(
+        "INSERT INTO statustui.maintenance_services VALUES ($1, $2, $3)",
+        story.org_id,
+        window,
+        service,
+    )
+    await story.store.tick(story.lease, now)
+    await _record(story, [(key, refused(now))])
+    await story.store.tick(story.lease, now)
+    assert (await story.incidents(), await story.status(service)) == (
+        [],
+        ("under_maintenance", "under_maintenance"),
+    )
+    assert await _outbox(story) == ["maintenance.started"]
+    await story.admin.execute(
+        "UPDATE statustui.maintenance_windows SET ends_at = clock_timestamp()"
+    )
+    await story.store.tick(story.lease, datetime.now(UTC))
+    (incident,) = await story.incidents()
+    assert (incident["title"], incident["started_at"]) == ("API is unavailable", now)
+    assert sorted(await _outbox(story)) == [
+        "incident.created",
+        "maintenance.completed",
+        "maintenance.started",
+    ]
+
+
+async def test_what_failed_inside_a_window_that_is_over_opens_nothing_afterwards(
+    story: Story,
+) -> None:
+    service = await story.service("API")
+    key = await story.monitor(service)
+    begin = datetime.now(UTC) - timedelta(hours=2)
+    window = await story.admin.fetchval(
+        """INSERT INTO statustui.maintenance_windows (org_id, title, starts_at, ends_at)
+        VALUES ($1, 'Restart', $2, $3) RETURNING id""",
+        story.org_id,
+        begin,
+        begin + timedelta(hours=1),
+    )
+    await story.admin.execute(
+        "INSERT INTO statustui.maintenance_services VALUES ($1, $2, $3)",
+        story.org_id,
+        window,
+        service,
+    )
+    await story.store.tick(story.lease, datetime.now(UTC))
+    failed, well = begin + timedelta(minutes=10), begin + timedelta(minutes=20)
+    await _record(story, [(key, refused(failed))], failed)
+    await _record(story, [(key, seen(well))], well)
+    await story.store.tick(story.lease, datetime.now(UTC))
+    assert await story.incidents() == []
+    # After its end it is an outage like any other.
+    failed = begin + timedelta(minutes=70)
+    await _record(story, [(key, refused(failed))], failed)
+    (incident,) = await story.incidents()
+    assert incident["started_at"] == failed
+
+
+async def test_a_cause_that_is_paused_has_not_recovered(story: Story) -> None:
+    database = await story.service("Database")
+    api = await story.service("API", needs=(database,))
+    root, key = await story.monitor(database), await story.monitor(api)
+    now = datetime.now(UTC) - timedelta(seconds=20)
+    await _record(story, [(root, refused(now)), (key, refused(now))])
+    await story.admin.execute(
+        "UPDATE statustui.monitors SET is_active = false WHERE key = $1", root
+    )
+    await story.store.settle(story.lease, datetime.now(UTC), organizations=None)
+    for seconds in (30, 60):
+        at = datetime.now(UTC) + timedelta(seconds=seconds)
+        await _record(story, [(key, refused(at))], at)
+        await story.store.tick(story.lease, at)
+    assert len(await story.incidents()) == 1

@@ -73,7 +73,9 @@ def invoke(given: list[str]) -> int:
 
     as_json = "--json" in given
     try:
-        result: object = build()(args=given, prog_name="statustui", standalone_mode=False)
+        result: object = build(given[0] if given else "")(
+            args=given, prog_name="statustui", standalone_mode=False
+        )
     except Exit as leave:
         return int(leave.exit_code)
     except Abort:

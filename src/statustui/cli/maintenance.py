@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta, tzinfo
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -27,7 +27,9 @@ from statustui.domain.readmodels import MaintenanceRow, Organization
 from statustui.domain.text import format_duration
 from statustui.presenters import clock
 from statustui.presenters.operatorapi import maintenance_document, window_document
-from statustui.store.operator import OperatorStore
+
+if TYPE_CHECKING:
+    from statustui.store.operator import OperatorStore
 
 app = typer.Typer(
     help="Announced work, once or recurring.", no_args_is_help=True, rich_markup_mode=None

@@ -8,30 +8,18 @@ from typing import Annotated
 import typer
 
 from statustui import __version__
-from statustui.cli import (
-    apply,
-    beat,
-    check,
-    console,
-    dashboard,
-    database,
-    demo,
-    doctor,
-    incident,
-    maintenance,
-    mark,
-    monitor,
-    serve,
-    service,
-    status,
-)
+from statustui.cli import beat, console
 
 
-def build() -> typer.Typer:
-    """The whole tree of commands.
+def build(first: str = "") -> typer.Typer:
+    """The tree of commands.
+
+    Args:
+        first: the first word that was given; for `beat`, which cron starts all day long, nothing
+            else is loaded.
 
     Returns:
-        The Typer application; documentation tests walk it.
+        The Typer application; without `first` it is whole, and documentation tests walk it.
     """
     app = typer.Typer(
         name="statustui",
@@ -44,6 +32,29 @@ def build() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(_root)
+    if first == "beat":
+        beat.register(app)
+    else:
+        _add_all(app)
+    return app
+
+
+def _add_all(app: typer.Typer) -> None:
+    from statustui.cli import (
+        apply,
+        check,
+        database,
+        demo,
+        doctor,
+        incident,
+        maintenance,
+        mark,
+        monitor,
+        serve,
+        service,
+        status,
+    )
+
     for module in (serve, demo, doctor, status, check, apply, mark, beat):
         module.register(app)
     app.add_typer(service.app, name="service")
@@ -51,7 +62,6 @@ def build() -> typer.Typer:
     app.add_typer(incident.app, name="incident")
     app.add_typer(maintenance.app, name="maintenance")
     database.register(app)
-    return app
 
 
 def _print_version(wanted: bool) -> None:
@@ -100,6 +110,8 @@ def _root(
 ) -> None:
     context.obj = {"org": org, "database_url": database_url, "data_dir": data_dir}
     if context.invoked_subcommand is None:
+        from statustui.cli import dashboard
+
         dashboard.open_dashboard(
             console.settings_of(context).settings,
             read_only=read_only,

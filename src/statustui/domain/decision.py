@@ -35,7 +35,7 @@ class MonitorRef:
     Attributes:
         key, region: the database's small keys, for checks and state.
         tenure: the generation of the region's members at which the engine gained the monitor.
-        region_count: from how many regions it is looked at.
+        has_other_regions: whether it is looked at from several, which are put together.
     """
 
     key: int
@@ -44,7 +44,7 @@ class MonitorRef:
     service_id: UUID
     region: int
     tenure: int = field(default=1, kw_only=True)
-    region_count: int = field(default=1, kw_only=True)
+    has_other_regions: bool = field(default=False, kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,7 +64,10 @@ def describe(observation: Observation, *, in_full: bool) -> dict[str, object]:
         "answers": [_short(answer) for answer in observation.answers[:_MOST_ANSWERS]],
         "loss_percent": observation.loss_percent,
         "addresses": [_short(address) for address in observation.addresses[:_MOST_ANSWERS]],
-        "http_version": observation.http_version,
+        # What nearly every look would say is said in evidence only.
+        "http_version": observation.http_version
+        if in_full or observation.http_version != "1.1"
+        else "",
         "round_trips": _round_trips(observation.round_trips),
         "redirects": [
             {

@@ -1,17 +1,21 @@
 """Whether a job was heard from in time: pure, on the database's clock alone.
 
 A beat is late when it has not come `grace` after it was due, counted from the last one, or from
-when beats began to be expected. What could not be noted is not late: a database that was away took
-no beats, so jobs get their whole time again from when it was back.
+when beats began to be expected. What could not be noted is not late: a database that was away when
+the beat should have come took none, so the job gets its whole time again from when it was back.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from statustui.domain.probe_config import HeartbeatConfig
 from statustui.domain.status import ErrorKind
+
+# How much sooner than usual a job may be done, at least.
+_JITTER_SECONDS = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +45,14 @@ class Away:
 
 
 def judge_beats(
-    config: HeartbeatConfig, beats: Beats, away: Away | None = None
+    config: HeartbeatConfig, beats: Beats, aways: Sequence[Away] = ()
 ) -> tuple[ErrorKind | None, str]:
     """What a job's silence or its last words amount to.
 
     Args:
         config: how often it is expected.
         beats: what is known of it.
-        away: when the database could not be reached lately.
+        aways: when the database could not be reached lately.
 
     Returns:
         The kind of trouble and its line; None and an empty line when all is well. `OBSERVER` is for
@@ -69,8 +73,9 @@ def judge_beats(
             said = f": {beats.message}" if beats.message else ""
             return ErrorKind.COMMAND, f"the job said that it failed{said}"
         return None, ""
-    if away is not None and away.since <= due and beats.now <= away.until + allowed:
-        again = _clock(away.until + allowed, beats)
+    back_at = _lost(config, beats, heard, due, aways)
+    if back_at is not None and beats.now <= back_at + allowed:
+        again = _clock(back_at + allowed, beats)
         return (
             ErrorKind.OBSERVER,
             f"beats could not be noted while the database was away; the next is due by {again}",
@@ -82,6 +87,25 @@ def judge_beats(
     return (
         ErrorKind.TIMEOUT,
         f"no beat for {span(beats.now - beats.last_at)}, expected every {every}",
+    )
+
+
+def _lost(
+    config: HeartbeatConfig,
+    beats: Beats,
+    heard: datetime,
+    due: datetime,
+    aways: Sequence[Away],
+) -> datetime | None:
+    """When the database was back that was away while the beat should have come; None if it was not.
+
+    A first beat may come at any time; later ones come about `every` after the one before.
+    """
+    early = timedelta(seconds=max(config.grace_seconds, _JITTER_SECONDS))
+    usual = heard + timedelta(seconds=config.every_seconds) - early
+    begins = beats.expected_from if beats.last_at is None else max(heard, usual)
+    return max(
+        (away.until for away in aways if away.since <= due and away.until >= begins), default=None
     )
 
 

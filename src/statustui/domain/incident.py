@@ -105,7 +105,8 @@ def _leaving(situation: Situation) -> list[LeaveIncident]:
     found = []
     for incident in situation.incidents:
         cause = situation.services.get(incident.cause_id) if incident.cause_id else None
-        if cause is None or cause.is_out:
+        # That nobody looks at the cause is no recovery.
+        if cause is None or cause.is_out or not cause.watched:
             continue
         for service_id in incident.services:
             service = situation.services.get(service_id)
@@ -414,7 +415,7 @@ def _words(named: list[ServiceFacts], group: _Group | None) -> _Words:
     internal = None
     if group is not None and group.cause is not None:
         cause = group.cause
-        others = [member.name for member in group.members if member.id != cause.id]
+        others = [member.name for member in _listed(group.members) if member.id != cause.id]
         internal = internal_title(f"{cause.name} takes down {_counted(others)}")
     elif group is not None and group.shared:
         internal = internal_title(f"{len(group.members)} services affected: {group.shared}")
@@ -458,13 +459,15 @@ def _counted(names: list[str]) -> str:
 
 def _spoken_of(members: list[ServiceFacts]) -> list[ServiceFacts]:
     """The services that a title names: those of which the public hears first, as far as any."""
-    out = sorted(
-        (member for member in members if member.is_out), key=lambda each: (each.place, each.name)
-    )
+    out = [member for member in _listed(members) if member.is_out]
     visible = [member for member in out if member.is_visible]
     told = [member for member in visible if member.mode is AutomaticIncidents.PUBLIC]
     guarded = [member for member in visible if member.mode is not AutomaticIncidents.INTERNAL]
     return told or guarded or visible or out
+
+
+def _listed(members: Iterable[ServiceFacts]) -> list[ServiceFacts]:
+    return sorted(members, key=lambda member: (member.place, member.name))
 
 
 def _shown(services: Iterable[ServiceFacts]) -> list[str]:

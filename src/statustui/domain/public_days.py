@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 
 from statustui.domain.status import ServiceStatus
 
@@ -57,9 +58,15 @@ def worst_by_day(
         day = begin.astimezone(UTC).date()
         # The first moment of a day belongs to the next span, not to this one.
         last = (end - timedelta(microseconds=1) if end > begin else end).astimezone(UTC).date()
-        while day <= last:
-            known = worst.get(day)
+        for each in _days(day, last):
+            known = worst.get(each)
             if known is None or status.severity > known.severity:
-                worst[day] = status
-            day += timedelta(days=1)
+                worst[each] = status
     return worst
+
+
+# Most services of a page have had the same stretches of days: nothing happened in all of them.
+@lru_cache(maxsize=64)
+def _days(first: date, last: date) -> tuple[date, ...]:
+    """All days from one to another, both included."""
+    return tuple(first + timedelta(days=number) for number in range((last - first).days + 1))

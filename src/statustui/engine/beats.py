@@ -17,6 +17,7 @@ from statustui.engine.checkers.options import BeatsUnknown
 
 # An engine that never had an answer cannot know how long there was none to be had.
 _UNKNOWN_STRETCH = timedelta(days=1)
+_MOST_STRETCHES = 100
 
 
 class BeatsStore(Protocol):
@@ -40,10 +41,10 @@ class BeatReader:
         # On the database's clock: the last answer before a silence, and the first one after it.
         self._answered_at: datetime | None = None
         self._is_away = False
-        self._away: Away | None = None
+        self._aways: tuple[Away, ...] = ()
 
-    async def of(self, monitor: int) -> tuple[Beats, Away | None]:
-        """What is known of one monitor's job, and when the database was last away.
+    async def of(self, monitor: int) -> tuple[Beats, tuple[Away, ...]]:
+        """What is known of one monitor's job, and when the database was away lately.
 
         Args:
             monitor: its key.
@@ -56,7 +57,7 @@ class BeatReader:
         if self._task is None:
             self._task = asyncio.create_task(self._ask(), name="beats")
         try:
-            return await future, self._away
+            return await future, self._aways
         except asyncio.CancelledError:
             # The deadline came before the database's answer.
             self._is_away = True
@@ -92,24 +93,24 @@ class BeatReader:
         now = next((beats.now for beats in found.values()), None)
         if now is None:
             return
-        stretches = [stretch for stretch in (self._away, restart) if stretch is not None]
+        found_aways = [restart] if restart is not None else []
         if self._is_away:
             since = self._answered_at if self._answered_at is not None else now - _UNKNOWN_STRETCH
-            stretches.append(Away(since, now))
-        self._away = _latest(stretches)
+            found_aways.append(Away(since, now))
+        self._aways = _merged((*self._aways, *found_aways))[-_MOST_STRETCHES:]
         self._is_away = False
         self._answered_at = now
 
 
-def _latest(stretches: list[Away]) -> Away | None:
-    """The last stretch, together with those before it that it touches."""
-    latest: Away | None = None
-    for stretch in sorted(stretches, key=lambda stretch: stretch.since):
-        if latest is not None and stretch.since <= latest.until:
-            latest = Away(latest.since, max(latest.until, stretch.until))
+def _merged(aways: Iterable[Away]) -> tuple[Away, ...]:
+    """The stretches in order, those that touch each other as one."""
+    merged: list[Away] = []
+    for away in sorted(aways, key=lambda away: away.since):
+        if merged and away.since <= merged[-1].until:
+            merged[-1] = Away(merged[-1].since, max(merged[-1].until, away.until))
         else:
-            latest = stretch
-    return latest
+            merged.append(away)
+    return tuple(merged)
 
 
 def _fail(waiting: Iterable[list[asyncio.Future[Beats]]], why: str) -> None:

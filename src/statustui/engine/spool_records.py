@@ -54,7 +54,7 @@ def encode(decisions: Sequence[Decision]) -> bytes:
                 decision.monitor.service_id,
                 decision.monitor.region,
                 tenure=decision.monitor.tenure,
-                region_count=decision.monitor.region_count,
+                has_other_regions=decision.monitor.has_other_regions,
             ),
             decision.check,
             decision.result,

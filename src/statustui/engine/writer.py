@@ -56,6 +56,7 @@ _COLLISIONS = 5
 # less than a second. The flush interval is shorter.
 _SAFE_SECONDS = 0.7
 _WATCH_SECONDS = 0.1
+_SHORT_CLOSE_SECONDS = 0.5
 _DISK_PAUSE_SECONDS = 1.0
 _DISK_REST_SECONDS = 5.0
 # Results that waited for longer are settled as of their own time, not as of now.
@@ -375,6 +376,8 @@ class Writer:
         Returns:
             How many results were lost since the start, and how many wait on disk.
         """
+        if self._spool is not None and (self._unavailable or self.spooled.results):
+            seconds = min(seconds, _SHORT_CLOSE_SECONDS)  # on disk it is as safe
         writing = asyncio.create_task(self._write_rest(shares))
         writing.add_done_callback(look_at)
         await asyncio.wait([writing], timeout=seconds)
@@ -394,7 +397,7 @@ class Writer:
         return Leftover(self.lost + len(self._queue), on_disk)
 
     async def _write_rest(self, shares: ShareSource) -> None:
-        while True:
+        while self.pending:
             try:
                 share = await shares.renew()
                 while (batch := await self._next(share)) is not None:
@@ -402,7 +405,6 @@ class Writer:
                         await self._write_batch(batch, share)
                     except LeaseLost:
                         share = await shares.renew()
-                return
             except DatabaseUnavailable as error:
                 self._note(error)
                 await asyncio.sleep(_FIRST_PAUSE_SECONDS)

@@ -79,9 +79,9 @@ def _addresses(observation: Observation) -> list[str]:
     if not observation.address:
         return []
     lines = [_fact("address", observation.address)]
-    host = observation.address.rpartition(":")[0].strip("[]")
-    others = [address for address in observation.addresses if address != host]
-    if others:
+    # With a port behind it, but for a ping.
+    known = {observation.address, observation.address.rpartition(":")[0].strip("[]")}
+    if not known.issuperset(observation.addresses):
         lines.append(_fact("", f"of {', '.join(observation.addresses)}"))
     return lines
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from statustui.domain.errors import ValidationFailed
-from statustui.domain.heartbeat import Beats
+from statustui.domain.heartbeat import Away, Beats
 from statustui.domain.monitor import MonitorSpec, monitor_to_mapping, parse_monitor, target_of
 from statustui.domain.observation import Observation
 from statustui.domain.status import MonitorType
@@ -138,10 +138,10 @@ async def look_once(
     from statustui.engine.checkers import LookOptions, look
     from statustui.engine.checkers.options import BeatsUnknown
 
-    async def known() -> tuple[Beats, None]:
+    async def known() -> tuple[Beats, tuple[Away, ...]]:
         if beats is None:
             raise BeatsUnknown("this is no stored monitor")
-        return beats, None
+        return beats, ()
 
     options = LookOptions(commands_allowed=settings.engine.commands_allowed, beats=known)
     observation = await look(spec.config, timeout_ms=spec.timeout_ms, options=options)

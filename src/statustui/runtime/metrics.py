@@ -158,7 +158,7 @@ async def serving(
         yield server.address
     finally:
         reading.cancel()
-        # A reading that a silent database holds up ends with its connection.
-        await asyncio.wait({reading}, timeout=0.3)
+        # A reading that a silent database holds up ends with its connection; a stop has no time.
+        await asyncio.wait({reading}, timeout=0.05)
         with contextlib.suppress(OSError):
             await server.stop()

@@ -60,7 +60,7 @@ class WatchReport:
 
     watch: WatchInfo | None
     here: tuple[registry.RegisteredWatch, ...]
-    spool: SpoolOnDisk
+    spool: SpoolOnDisk | None = None
 
     @property
     def alive(self) -> bool:
@@ -81,7 +81,9 @@ class WatchReport:
                 "bytes": self.spool.bytes,
                 "oldest_at": self.spool.oldest_at,
                 "unreadable_bytes": self.spool.unreadable_bytes,
-            },
+            }
+            if self.spool
+            else None,
         }
 
     def as_text(self) -> str:
@@ -98,7 +100,7 @@ class WatchReport:
             f"on this host: process {item.pid}" + (f", page {item.page}" if item.page else "")
             for item in self.here
         ]
-        return "\n".join([*lines, *spool_lines(self.spool)])
+        return "\n".join([*lines, *(spool_lines(self.spool) if self.spool else ())])
 
 
 def spool_lines(spool: SpoolOnDisk) -> list[str]:

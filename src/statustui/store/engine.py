@@ -302,7 +302,7 @@ class EngineStore:
         statuses = engine_rows.status_columns(changed)
         if statuses:
             await connection.execute(_BATCH["record_status"], *statuses)
-        several = {d.monitor.key for d in changed if engine_rows.is_one_of_several(d.monitor)}
+        several = {d.monitor.key for d in changed if d.monitor.has_other_regions}
         services = await engine_regions.settle_monitors(connection, several, at)
         return services | {d.monitor.service_id for d in changed if d.monitor.key not in several}
 

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import orjson
 
-from statustui.domain.decision import Decision, Memory, MonitorRef, WatchedMonitor
+from statustui.domain.decision import Decision, Memory, WatchedMonitor
 from statustui.domain.heartbeat import Away, Beats
 from statustui.domain.monitor import CheckConfig, MonitorSpec, parse_config
 from statustui.domain.scheduling import Timetable
@@ -80,7 +80,7 @@ def read_monitor(row: Row, region: int) -> WatchedMonitor:
         is_paused=row["is_paused"],
         paused_until=row["paused_until"],
         run_requested_at=row["run_requested_at"],
-        region_count=len(spec.regions),
+        has_other_regions=len(spec.regions) > 1,
     )
 
 
@@ -221,18 +221,13 @@ def _json(value: Mapping[str, object]) -> str:
     return orjson.dumps(value).decode()
 
 
-def is_one_of_several(monitor: MonitorRef) -> bool:
-    """Whether other regions look at a monitor too, so that what it is follows from all of them."""
-    return monitor.region_count > 1
-
-
 def transition_columns(decisions: Sequence[Decision]) -> list[list[Any]]:
     """The columns of `record_transitions`, in the order in which they happened."""
     return _columns(
         (
             decision.monitor.org_id,
             decision.monitor.key,
-            decision.monitor.region if is_one_of_several(decision.monitor) else None,
+            decision.monitor.region if decision.monitor.has_other_regions else None,
             str(transition.from_state),
             str(transition.to_state),
             _word(transition.error_kind),
@@ -250,7 +245,7 @@ def status_columns(decisions: Sequence[Decision]) -> list[list[Any]]:
         decision.monitor.key: (decision, transition)
         for decision in decisions
         for transition in decision.transitions
-        if not is_one_of_several(decision.monitor)
+        if not decision.monitor.has_other_regions
     }
     return _columns(
         (

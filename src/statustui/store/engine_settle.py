@@ -71,7 +71,7 @@ async def settle_services(
         ]
         await connection.execute(_SQL["record_says"], *map(list, zip(*rows, strict=True)))
         await connection.fetch(_SQL["recompute"], [service_id for service_id, *_ in changed])
-    await _settle_affected(connection, affected, wanted, at)
+    await _settle_affected(connection, affected, wanted, at, seen_at=at)
 
 
 async def settle_incidents(
@@ -159,10 +159,15 @@ async def _changed_says(
 
 
 async def _settle_affected(
-    connection: PoolConnection, affected: list[UUID], wanted: Collection[UUID], at: datetime
+    connection: PoolConnection,
+    affected: list[UUID],
+    wanted: Collection[UUID],
+    at: datetime,
+    *,
+    seen_at: datetime | None = None,
 ) -> None:
     actions: list[Action] = []
-    for situation in await load_situations(connection, affected, wanted):
+    for situation in await load_situations(connection, affected, wanted, seen_at):
         actions += reconcile(situation, at)
     leaving = [action for action in actions if isinstance(action, LeaveIncident)]
     flags = [action for action in actions if isinstance(action, FlagFlapping)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from datetime import datetime
 from uuid import UUID
 
 from statustui.domain.incident_facts import IncidentFacts, ServiceFacts, Situation
@@ -19,7 +20,10 @@ _SQL = queries.load("engine_settle")
 
 
 async def load_situations(
-    connection: PoolConnection, services: Sequence[UUID], left_over: Collection[UUID] = ()
+    connection: PoolConnection,
+    services: Sequence[UUID],
+    left_over: Collection[UUID] = (),
+    seen_at: datetime | None = None,
 ) -> list[Situation]:
     """How these services and the open automatic incidents about them stand, by organization.
 
@@ -27,6 +31,7 @@ async def load_situations(
         connection: inside a transaction.
         services: which.
         left_over: of which of them to count the looks since the cause of their incident recovered.
+        seen_at: when what is settled was seen, for the windows of that moment; None for now.
     """
     failed = {
         row["service_id"]: row["failed"]
@@ -34,7 +39,7 @@ async def load_situations(
     }
     watch_seconds: dict[int, int] = {}
     facts: dict[int, dict[UUID, ServiceFacts]] = {}
-    for row in await connection.fetch(_SQL["situation_services"], list(services)):
+    for row in await connection.fetch(_SQL["situation_services"], list(services), seen_at):
         watch_seconds[row["org_id"]] = row["recovery_watch_seconds"]
         facts.setdefault(row["org_id"], {})[row["id"]] = ServiceFacts(
             id=row["id"],

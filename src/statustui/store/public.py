@@ -40,6 +40,7 @@ from statustui.store import queries
 from statustui.store.connection import Pool, PoolConnection, transaction
 from statustui.store.public_figures import (
     NO_CHECKS,
+    Calendar,
     DayFigures,
     read_days,
     read_points,
@@ -248,9 +249,10 @@ def _services(
     now: datetime,
 ) -> tuple[PublicService, ...]:
     known = {} if before is None else {service.id: service for service in before.services}
-    daily = read_days(read.daily, oldest)
+    calendar = Calendar(oldest)
+    daily = read_days(read.daily, calendar)
     hourly = read_points(read.hourly)
-    slots = read_slots(read.slots, oldest)
+    slots = read_slots(read.slots, calendar)
     changes: dict[UUID, list[StatusChange]] = defaultdict(list)
     for row in read.changes:
         changes[row["service_id"]].append(
@@ -275,7 +277,7 @@ def _services(
                 worst.get(on),
                 codes.get((key, on), ()),
             )
-            for on in sorted({*seen, *planned, *worst})
+            for on in sorted(seen.keys() | planned.keys() | worst.keys())
             if on >= oldest
         ]
         points = hourly.get(key, [])

@@ -37,13 +37,25 @@ class DayFigures(NamedTuple):
 NO_CHECKS = DayFigures(0, 0, 0, None, None)
 
 
-def read_days(rows: Iterable[Row], oldest: date) -> dict[UUID, dict[date, DayFigures]]:
+class Calendar(dict[int, date]):
+    """Days by how many come before them; each is made once, and all services share it."""
+
+    def __init__(self, oldest: date) -> None:
+        super().__init__()
+        self._oldest = oldest
+
+    def __missing__(self, days: int) -> date:
+        self[days] = made = self._oldest + timedelta(days=days)
+        return made
+
+
+def read_days(rows: Iterable[Row], calendar: Calendar) -> dict[UUID, dict[date, DayFigures]]:
     """What was seen, by service and day.
 
     Args:
-        rows: of `load_daily`, counted from `oldest`.
+        rows: of `load_daily`.
+        calendar: from the day on from which theirs are counted.
     """
-    calendar = _Calendar(oldest)
     found = {}
     for row in rows:
         found[row["service_id"]] = {
@@ -65,13 +77,13 @@ def read_days(rows: Iterable[Row], oldest: date) -> dict[UUID, dict[date, DayFig
     return found
 
 
-def read_slots(rows: Iterable[Row], oldest: date) -> dict[UUID, dict[date, int]]:
+def read_slots(rows: Iterable[Row], calendar: Calendar) -> dict[UUID, dict[date, int]]:
     """How many slots were planned, by service and day.
 
     Args:
-        rows: of `load_slots`, counted from `oldest`.
+        rows: of `load_slots`.
+        calendar: from the day on from which theirs are counted.
     """
-    calendar = _Calendar(oldest)
     return {
         row["service_id"]: {
             calendar[day]: slots for day, slots in zip(row["days"], row["slots"], strict=True)
@@ -114,15 +126,3 @@ def _point(
 
 def _histograms(row: Row) -> Iterator[Sequence[int]]:
     return zip(*(row[name] for name in _HISTOGRAM), strict=True)
-
-
-class _Calendar(dict[int, date]):
-    """Days by how many come before them; each is made once, and all services share it."""
-
-    def __init__(self, oldest: date) -> None:
-        super().__init__()
-        self._oldest = oldest
-
-    def __missing__(self, days: int) -> date:
-        self[days] = made = self._oldest + timedelta(days=days)
-        return made

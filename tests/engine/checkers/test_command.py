@@ -274,3 +274,19 @@ async def test_a_watch_that_stops_takes_its_plugins_with_it(plugins: Plugins) ->
     async with asyncio.timeout(2):
         while is_alive(int(note.read_text())):
             await asyncio.sleep(0.01)
+
+
+def test_on_the_watch_s_own_loop(plugins: Plugins) -> None:
+    path = plugins.write("check_it", "echo 'OK | a=1'")
+    slow = plugins.write("check_slow", "sleep 60")
+
+    async def looks() -> list[Observation]:
+        return [await plugins.see(path), await plugins.see(slow, timeout_ms=200)]
+
+    uvloop = pytest.importorskip("uvloop")
+    before = children()
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        seen, late = runner.run(looks())
+    assert (seen.exit_code, seen.output, len(seen.perfdata)) == (0, "OK", 1)
+    assert late.error_kind is ErrorKind.TIMEOUT
+    assert children() == before

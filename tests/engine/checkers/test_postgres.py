@@ -89,7 +89,7 @@ async def test_a_query_is_timed_and_its_rows_are_read(server: ScramServer) -> No
     seen = await see(config)
     assert seen.error_kind is None, seen.reason
     assert (seen.rows, seen.cell) == (3, "7")
-    assert json.loads(seen.body)[0] == {"n": "7", "b": "false", "c": None}
+    assert json.loads(seen.body)[0] == {"n": "7", "b": "f", "c": None}
     assert seen.connected
     assert seen.address == f"127.0.0.1:{server.port}"
     assert seen.phases.connect_ms is not None
@@ -157,6 +157,9 @@ async def test_an_endless_result_is_bounded(server: ScramServer) -> None:
     )
     assert wide.rows == 1_000
     assert len(wide.body) < 20_000
+    huge = await see(PostgresConfig(dsn(server), "SELECT repeat('x', 3000000)"))
+    assert huge.error_kind is ErrorKind.PROTOCOL
+    assert huge.reason == "the query gave a row of 3,000,010 bytes, 1,000,000 are allowed"
 
 
 async def test_a_slow_query_ends_here_and_there(server: ScramServer) -> None:
@@ -220,7 +223,8 @@ async def test_tls_is_as_sslmode_says(
         assert seen.error_kind is ErrorKind.TLS
     else:
         assert seen.error_kind is None, seen.reason
-        assert seen.cell == ("false" if mode == "disable" else "true")
+        assert seen.cell == ("f" if mode == "disable" else "t")
+        assert (seen.certificate is None) == (mode == "disable")
 
 
 async def test_nobody_answers() -> None:
@@ -240,7 +244,8 @@ async def test_nobody_answers() -> None:
     ("said", "mode", "kind"),
     [
         (b"HTTP/1.1 400 Bad Request\r\n\r\n", "disable", ErrorKind.PROTOCOL),
-        (b"HTTP/1.1 400 Bad Request\r\n\r\n", "require", ErrorKind.TLS),
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", "require", ErrorKind.PROTOCOL),
+        (b"Snow comes what TLS does not cover", "require", ErrorKind.PROTOCOL),
         (b"N", "require", ErrorKind.TLS),
         (b"S", "require", ErrorKind.CONNECT),
         (b"", "disable", ErrorKind.CONNECT),
@@ -274,3 +279,20 @@ async def test_an_endless_greeting_ends_at_the_deadline() -> None:
         seen = await see(config, timeout_ms=300)
         assert seen.error_kind in (ErrorKind.TIMEOUT, ErrorKind.PROTOCOL)
         assert replace(seen, duration_ms=0).reason
+
+
+@pytest.mark.parametrize("mode", ["disable", "verify-full"])
+def test_on_the_watch_s_own_loop(server: ScramServer, authority: Authority, mode: str) -> None:
+    async def looks() -> list[Observation]:
+        config = PostgresConfig(dsn(server, mode, "localhost", ADMIN))
+        slow = replace(config, query="SELECT pg_sleep(9)")
+        return [
+            await see(config, ca_file=authority.file),
+            await see(slow, timeout_ms=300, ca_file=authority.file),
+        ]
+
+    uvloop = pytest.importorskip("uvloop")
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        seen, slow = runner.run(looks())
+    assert (seen.error_kind, seen.cell) == (None, "1"), seen.reason
+    assert slow.error_kind is ErrorKind.TIMEOUT

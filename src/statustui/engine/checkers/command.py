@@ -113,6 +113,8 @@ def allowed_program(path: str, options: LookOptions) -> Path:
     Raises:
         LookFailed: with the kind `OBSERVER`: nobody could look from here.
     """
+    if not hasattr(os, "pidfd_open"):
+        raise _refused("command checks need Linux, which tells of the end of a process by a pidfd")
     if not options.commands_allowed:
         raise _refused(
             f"commands are not run on this host: engine.commands_allowed names no folder "

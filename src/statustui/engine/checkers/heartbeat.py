@@ -35,8 +35,8 @@ async def look_heartbeat(
     else:
         try:
             async with asyncio.timeout(timeout_ms / 1000):
-                beats, away = await options.beats()
-            kind, reason = judge_beats(config, beats, away)
+                beats, aways = await options.beats()
+            kind, reason = judge_beats(config, beats, aways)
         except (TimeoutError, BeatsUnknown) as error:
             why = f": {error}" if str(error) else ""
             kind, reason = (

@@ -36,7 +36,7 @@ class LookOptions:
     ca_file: Path | None = None
     wall_clock: Callable[[], datetime] = _now
     commands_allowed: tuple[Path, ...] = ()
-    beats: Callable[[], Awaitable[tuple[Beats, Away | None]]] | None = None
+    beats: Callable[[], Awaitable[tuple[Beats, tuple[Away, ...]]]] | None = None
 
 
 DEFAULT_OPTIONS = LookOptions()

@@ -2,8 +2,7 @@
 
 Everything about the connection comes from the monitor's own text: no socket, no password file, no
 service, no variable and no client key of this host takes part, because whoever writes a monitor
-must not be able to use what this host may do. The host is resolved here, so that the address is
-known and a dead resolver holds up nobody else.
+must not be able to use what this host may do.
 """
 
 from __future__ import annotations
@@ -12,29 +11,26 @@ import asyncio
 import json
 import shlex
 import ssl
-from collections.abc import Sequence
-from contextlib import suppress
 from functools import lru_cache
-from typing import Any
+from pathlib import Path
 
-import asyncpg
+import certifi
 
 from statustui.domain.monitor import MASK, PostgresConfig
 from statustui.domain.observation import Observation
 from statustui.domain.probe_config import POSTGRES_MOST_ROWS, Dsn, mask_dsn, split_dsn
 from statustui.domain.status import ErrorKind
 from statustui.domain.text import clean, shorten
+from statustui.engine.certificate import read_certificate
 from statustui.engine.checkers.options import DEFAULT_OPTIONS, LookOptions
 from statustui.engine.connecting import resolve, with_port
-from statustui.engine.tls_settings import TlsSettings, tls_context
+from statustui.engine.postgres_wire import Hangup, Nonsense, Row, ServerError, Wire, decoded
 from statustui.engine.trace import LookFailed, Part, Trace, timed_out
 
-_CHUNK_ROWS = 100
-# Rows beyond this many bytes of text are not asked for any more.
+# Rows beyond this many bytes of text are not read any more.
 _MOST_BYTES = 1_000_000
 _KEPT_ROWS = 20
 _LONGEST_CELL = 500
-_CLOSE_SECONDS = 0.2
 
 
 async def look_postgres(
@@ -42,8 +38,8 @@ async def look_postgres(
 ) -> Observation:
     """Connects to a database and runs one query.
 
-    The time to connect (with TLS and login) and the query's own are phases of their own. Whether
-    the first cell and the number of rows are right is the domain's part.
+    Logging in counts as a part of connecting, and the query's own time is that to the first byte.
+    Whether the first cell and the number of rows are right is the domain's part.
 
     Args:
         config: where, as whom, and what to ask.
@@ -56,33 +52,42 @@ async def look_postgres(
         return Observation(started_at, 0.0, ErrorKind.OBSERVER, f"its dsn {parts}")
     trace = Trace(with_port(parts.host, parts.port))
     answer = _Answer()
+    wires: list[Wire] = []
     kind: ErrorKind | None = None
     reason = ""
-    connection: asyncpg.Connection | None = None
     try:
         async with asyncio.timeout(timeout_ms / 1000):
-            connection = await _connect(parts, trace, options, timeout_ms)
+            wire = await _connect(parts, trace, options, wires)
             trace.connected = True
             trace.enter(Part.FIRST_BYTE)
-            await _ask(connection, config.query, timeout_ms, answer)
-        trace.stop()
+            # The transaction's own, not the session's: behind a pooler that belongs to others too.
+            await wire.execute(
+                f"BEGIN TRANSACTION READ ONLY; SET LOCAL statement_timeout = {int(timeout_ms)}"
+            )
+            # One more than is told of, so that exactly as many are not taken for too many.
+            result = await wire.query(config.query, POSTGRES_MOST_ROWS + 1, answer.take)
+            trace.stop()
+            answer.is_cut = answer.is_cut or not result.is_whole
+        wire.close()
     except TimeoutError:
         part = trace.part
         trace.stop()
         kind = ErrorKind.TIMEOUT
+        within = f"within {timeout_ms / 1000:g} s"
         if part is Part.FIRST_BYTE:
-            reason = f"{trace.peer} did not answer the query within {timeout_ms / 1000:g} s"
+            reason = f"{trace.peer} did not answer the query {within}"
         else:
             reason = timed_out(trace, part, timeout_ms)
-    except LookFailed as failure:
+    except (LookFailed, ServerError, Nonsense, Hangup, OSError) as error:
         trace.stop()
-        kind, reason = failure.kind, failure.reason
-    except Exception as error:  # noqa: BLE001  the driver raises whatever it stumbles over
-        trace.stop()
-        kind, reason = _explain(error, parts, trace, during_query=trace.connected)
-    finally:
-        if connection is not None:
-            await _close(connection)
+        kind, reason = _explain(error, parts, trace)
+    except BaseException:
+        _abort(wires)
+        raise
+    if kind is not None:
+        _abort(wires)
+    for each in wires:
+        await each.gone()
     if parts.password:
         reason = reason.replace(parts.password, MASK)
     return Observation(
@@ -95,10 +100,16 @@ async def look_postgres(
         connected=trace.connected,
         body=answer.as_json() if kind is None else b"",
         body_truncated=answer.is_cut,
+        certificate=trace.certificate,
         rows=answer.rows if kind is None else None,
-        cell=answer.cell,
+        cell=answer.cell if kind is None else None,
         repeat_command=_repeat_command(config),
     )
+
+
+def _abort(wires: list[Wire]) -> None:
+    for wire in wires:
+        wire.abort()
 
 
 class _Answer:
@@ -111,197 +122,132 @@ class _Answer:
         self._bytes = 0
         self._kept: list[dict[str, str | None]] = []
 
-    def add(self, records: Sequence[Any]) -> bool:
-        """Takes rows; returns whether more may be asked for."""
-        for record in records:
-            cells = {name: _as_text(value) for name, value in record.items()}
-            if self.rows == 0 and cells:
-                self.cell = next(iter(cells.values()))
-            self.rows += 1
-            self._bytes += sum(len(text) for text in cells.values() if text is not None)
-            if len(self._kept) < _KEPT_ROWS:
-                self._kept.append(cells)
-            else:
-                self.is_cut = True
-        if self._bytes > _MOST_BYTES:
+    def take(self, columns: tuple[str, ...], row: Row) -> bool:
+        """Takes one row; returns whether more are wanted."""
+        if self.rows == POSTGRES_MOST_ROWS:
+            return False
+        self.rows += 1
+        self._bytes += sum(len(cell) for cell in row if cell is not None)
+        if len(self._kept) < _KEPT_ROWS:
+            shown = [
+                None if cell is None else shorten(clean(cell, multiline=True), _LONGEST_CELL)
+                for cell in decoded(row)
+            ]
+            names = [clean(name) for name in columns]
+            self._kept.append(dict(zip(names, shown, strict=False)))
+            if self.rows == 1 and shown:
+                self.cell = shown[0]
+        else:
             self.is_cut = True
-        return self._bytes <= _MOST_BYTES and self.rows < POSTGRES_MOST_ROWS
+        return self._bytes <= _MOST_BYTES
 
     def as_json(self) -> bytes:
         """The first rows, for conditions and evidence."""
         return json.dumps(self._kept, ensure_ascii=False).encode("utf-8", "replace")
 
 
-def _as_text(value: object) -> str | None:
-    """A cell nearly as psql shows it."""
-    if value is None:
-        return None
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, bytes):
-        return shorten(f"\\x{value[:_LONGEST_CELL].hex()}", _LONGEST_CELL)
-    return shorten(clean(str(value), multiline=True), _LONGEST_CELL)
+async def _connect(parts: Dsn, trace: Trace, options: LookOptions, wires: list[Wire]) -> Wire:
+    """Connects to the first address that takes it, and logs in there.
 
-
-async def _connect(
-    parts: Dsn, trace: Trace, options: LookOptions, timeout_ms: int
-) -> asyncpg.Connection:
-    """Logs in at the first address that takes a connection."""
+    Args:
+        parts: where and as whom; trace: takes down what is gone through; options: whom to trust.
+        wires: takes every connection that is opened, for whoever ends them.
+    """
     addresses = await resolve(parts.host, trace)
-    contexts = _contexts(parts, options)
     trace.enter(Part.CONNECT)
+    loop = asyncio.get_running_loop()
     failure: OSError | None = None
     for address in addresses:
         trace.address = with_port(address, parts.port)
-        for number, context in enumerate(contexts):
-            try:
-                return await asyncpg.connect(
-                    host=address,
-                    port=parts.port,
-                    user=parts.user,
-                    # Never None: that would look for one on this host.
-                    password=parts.password,
-                    database=parts.database,
-                    ssl=context,
-                    direct_tls=False,
-                    timeout=timeout_ms / 1000 + 1,
-                    statement_cache_size=0,
-                )
-            except ssl.SSLError:
-                raise
-            except ConnectionError as error:
-                failure = error
-                if "rejected SSL upgrade" not in str(error):
-                    break  # the next address
-                if number + 1 == len(contexts):
-                    raise LookFailed(
-                        ErrorKind.TLS, f"{trace.peer} does not speak TLS, and sslmode asks for it"
-                    ) from None
-            except OSError as error:
-                failure = error
-                break
-    raise failure if failure is not None else OSError("no address")
+        try:
+            _, wire = await loop.create_connection(Wire, address, parts.port)
+        except OSError as error:
+            failure = error
+            continue
+        wires.append(wire)
+        if parts.sslmode != "disable":
+            trace.enter(Part.TLS)
+            await _secure(wire, parts, trace, options)
+            # Logging in is no part of the handshake.
+            trace.enter(Part.CONNECT)
+        await wire.log_in(parts.user, parts.password, parts.database)
+        return wire
+    raise failure if failure is not None else LookFailed(ErrorKind.DNS, "no address")
 
 
-def _contexts(parts: Dsn, options: LookOptions) -> tuple[ssl.SSLContext | bool, ...]:
-    """With what TLS to try, in order; False is without."""
-    match parts.sslmode:
-        case "disable":
-            return (False,)
-        case "prefer":
-            return (_unverified(), False)
-        case "require":
-            return (_unverified(),)
-        case _:
-            full = parts.sslmode == "verify-full"
-            return (_named_context(parts.host, full, str(options.ca_file or "")),)
+async def _secure(wire: Wire, parts: Dsn, trace: Trace, options: LookOptions) -> None:
+    """Begins TLS as `sslmode` says.
+
+    Raises:
+        LookFailed: it is asked for, and the server does not speak it.
+    """
+    context = _context(parts.sslmode, options.ca_file)
+    secured = await wire.begin_tls(context, parts.host)
+    if secured is None:
+        if parts.sslmode == "prefer":
+            return
+        raise LookFailed(ErrorKind.TLS, f"{trace.peer} does not speak TLS, and sslmode asks for it")
+    shown = secured.getpeercert(binary_form=True)
+    trace.certificate = read_certificate(shown) if shown else None
 
 
-@lru_cache(maxsize=1)
-def _unverified() -> ssl.SSLContext:
-    return tls_context(TlsSettings(verify=False))
-
-
-@lru_cache(maxsize=1_000)
-def _named_context(host: str, checks_name: bool, ca_file: str) -> ssl.SSLContext:
-    """Verifies the chain, and (verify-full) that the certificate is for `host`."""
-    context = _NamedContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.name = host
-    context.check_hostname = checks_name
-    context.load_default_certs()
-    if ca_file:
+@lru_cache(maxsize=8)
+def _context(sslmode: str, ca_file: Path | None) -> ssl.SSLContext:
+    """The TLS settings of a mode; building them takes longer than a check."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = sslmode == "verify-full"
+    if not sslmode.startswith("verify"):
+        context.verify_mode = ssl.CERT_NONE
+        return context
+    paths = ssl.get_default_verify_paths()
+    if paths.cafile or paths.capath:
+        context.load_default_certs()
+    else:
+        context.load_verify_locations(certifi.where())
+    if ca_file is not None:
         context.load_verify_locations(ca_file)
     return context
 
 
-class _NamedContext(ssl.SSLContext):
-    """Checks the name of the monitor where the driver only knows the address."""
-
-    name = ""
-
-    def wrap_bio(
-        self,
-        incoming: ssl.MemoryBIO,
-        outgoing: ssl.MemoryBIO,
-        server_side: bool = False,
-        server_hostname: str | bytes | None = None,
-        session: ssl.SSLSession | None = None,
-    ) -> ssl.SSLObject:
-        """As the original, with the name."""
-        return super().wrap_bio(incoming, outgoing, server_side, self.name, session)
-
-
-async def _ask(
-    connection: asyncpg.Connection, query: str, timeout_ms: int, answer: _Answer
-) -> None:
-    """Runs the query and reads a bounded part of what it gives.
-
-    All settings are the transaction's own: behind a pooler the session belongs to others too.
-    """
-    await connection.execute(
-        f"BEGIN TRANSACTION READ ONLY; SET LOCAL statement_timeout = {int(timeout_ms)}"
-    )
-    statement = await connection.prepare(query)
-    if not statement.get_attributes():
-        await statement.fetch()
-        return
-    cursor = await statement.cursor()
-    while records := await cursor.fetch(_CHUNK_ROWS):
-        if not answer.add(records):
-            answer.is_cut = True
-            break
-        if len(records) < _CHUNK_ROWS:
-            break
-
-
-def _explain(
-    error: Exception, parts: Dsn, trace: Trace, *, during_query: bool
-) -> tuple[ErrorKind, str]:
+def _explain(error: Exception, parts: Dsn, trace: Trace) -> tuple[ErrorKind, str]:
     """The kind of trouble, and its line for a tired person."""
     where = trace.address or trace.peer
-    if isinstance(error, asyncpg.PostgresError):
-        return _explain_server(error, parts, trace, during_query=during_query)
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return ErrorKind.TLS, f"certificate of {trace.peer}: {error.verify_message}"
-    if isinstance(error, ssl.SSLError):
-        return ErrorKind.TLS, f"TLS handshake with {where} failed: {error.reason or error}"
-    if isinstance(error, ConnectionRefusedError):
-        return ErrorKind.REFUSED, f"connect to {where} refused"
-    if isinstance(error, OSError):
-        broke = isinstance(error, ConnectionError) and (error.errno is None or not error.strerror)
-        if broke or during_query or isinstance(error, ConnectionResetError | BrokenPipeError):
+    match error:
+        case LookFailed():
+            return error.kind, error.reason
+        case ServerError():
+            return _explain_refusal(error, parts, trace)
+        case Hangup() | ConnectionResetError() | BrokenPipeError():
             return ErrorKind.CONNECT, f"{where} closed the connection before it had answered"
-        return ErrorKind.CONNECT, f"connect to {where} failed: {error.strerror or error}"
-    return ErrorKind.PROTOCOL, f"{where} does not speak PostgreSQL's protocol: {error}"
+        case Nonsense():
+            return ErrorKind.PROTOCOL, f"{where} is no PostgreSQL server: {error}"
+        case ssl.SSLCertVerificationError():
+            return ErrorKind.TLS, f"certificate of {trace.peer}: {error.verify_message}"
+        case ssl.SSLError():
+            why = (error.reason or str(error)).replace("_", " ").lower()
+            return ErrorKind.TLS, f"TLS handshake with {where} failed: {why}"
+        case ConnectionRefusedError():
+            return ErrorKind.REFUSED, f"connect to {where} refused"
+        case OSError():
+            return ErrorKind.CONNECT, f"connect to {where} failed: {error.strerror or error}"
+        case _:
+            raise error
 
 
-def _explain_server(
-    error: asyncpg.PostgresError, parts: Dsn, trace: Trace, *, during_query: bool
-) -> tuple[ErrorKind, str]:
-    """What the server itself (or the driver in its name) complains about."""
-    state = error.sqlstate or ""
-    said = str(error.args[0]) if error.args else type(error).__name__
+def _explain_refusal(error: ServerError, parts: Dsn, trace: Trace) -> tuple[ErrorKind, str]:
+    """What the server itself complains about."""
+    state, said = error.state, error.message
     if state.startswith(("57P", "53")):
         return ErrorKind.CONNECT, f"{trace.peer} takes no connection: {said}"
-    if isinstance(error, asyncpg.ConnectionDoesNotExistError):
-        return ErrorKind.CONNECT, f"{trace.peer} closed the connection before it had answered"
     if state == "57014":
         return ErrorKind.TIMEOUT, f"{trace.peer} ended the query: {said}"
     if state.startswith("28"):
         return ErrorKind.PROTOCOL, f"{trace.peer} refused the login of {parts.user}: {said}"
-    if state == "3D000":
+    if state == "3D000" and not trace.connected:
         return ErrorKind.PROTOCOL, f"{trace.peer} has no database {parts.database}"
-    if during_query and not state.startswith("08"):
+    if trace.connected:
         return ErrorKind.ASSERTION, f"the query failed: {said}"
-    return ErrorKind.PROTOCOL, f"{trace.peer}: {said}"
-
-
-async def _close(connection: asyncpg.Connection) -> None:
-    """Says goodbye, but waits for nobody who does not answer."""
-    with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
-        await connection.close(timeout=_CLOSE_SECONDS)
-    if not connection.is_closed():
-        connection.terminate()
+    return ErrorKind.PROTOCOL, f"{trace.peer} refused the connection: {said}"
 
 
 @lru_cache(maxsize=4096)

@@ -91,8 +91,12 @@ SELECT s.id, s.org_id, o.recovery_watch_seconds, s.name, s.display_order, s.is_v
        s.pinned_status,
        coalesce(s.automatic_incidents, o.automatic_incidents) AS mode,
        t.status AS say, t.since AS say_since, t.updated_at AS said_at, t.causes,
+       -- What is recorded afterwards may have been seen inside a window that is over by now.
        EXISTS (SELECT FROM maintenance_services x JOIN maintenance_windows w ON w.id = x.window_id
-               WHERE x.service_id = s.id AND w.status = 'in_progress' AND w.auto_update)
+               WHERE x.service_id = s.id AND w.auto_update
+                 AND (w.status = 'in_progress' OR w.status IN ('scheduled', 'completed')
+                      AND $2::timestamptz < clock_timestamp() - interval '30 seconds'
+                      AND $2 >= w.starts_at AND $2 < least(w.ends_at, w.finished_at)))
            AS in_window,
        ARRAY(SELECT d.depends_on_id FROM service_dependencies d WHERE d.service_id = s.id
              ORDER BY d.depends_on_id) AS depends_on,
@@ -245,17 +249,18 @@ GROUP BY i.id
 HAVING bool_and(s.deleted_at IS NOT NULL)
 
 -- name: services_waiting
--- Those that are out, need something, and are in no incident although they may be: what they need
--- had begun to fail, and by now it is confirmed, or well again, or should have been. And those that
--- stay out after the cause of their incident has recovered.
+-- Those that went out or left a window lately and are in no incident although they may be: what they
+-- need had begun to fail, and by now it is confirmed, or well again, or should have been; or nobody
+-- came to settle them. And those that stay out after the cause of their incident has recovered.
 SELECT s.id AS service_id
 FROM service_monitor_status t
 JOIN services s ON s.id = t.service_id AND s.deleted_at IS NULL AND s.pinned_status IS NULL
 JOIN organizations o ON o.org_id = s.org_id
 WHERE t.status IN ('major_outage', 'partial_outage')
-  AND t.updated_at > clock_timestamp() - interval '15 minutes'
+  AND (t.updated_at > clock_timestamp() - interval '15 minutes' OR EXISTS (
+      SELECT FROM maintenance_services x JOIN maintenance_windows w ON w.id = x.window_id
+      WHERE x.service_id = s.id AND w.finished_at > clock_timestamp() - interval '15 minutes'))
   AND coalesce(s.automatic_incidents, o.automatic_incidents) <> 'off'
-  AND EXISTS (SELECT FROM service_dependencies d WHERE d.service_id = s.id)
   AND NOT EXISTS (SELECT FROM incident_services x JOIN incidents i ON i.id = x.incident_id
                   WHERE x.service_id = s.id AND i.status <> 'resolved' AND i.deleted_at IS NULL)
   AND NOT EXISTS (SELECT FROM maintenance_services x JOIN maintenance_windows w ON w.id = x.window_id

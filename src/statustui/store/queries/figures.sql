@@ -1,5 +1,6 @@
 -- Figures over time, from sums; only the finest charts look at single checks. Sums leave out what
--- was flagged as inside maintenance, and nothing is older than the plan shows (shown_since).
+-- was flagged as inside maintenance, and nothing is older than the plan shows (shown_since, asked
+-- once per statement by way of a sub-select).
 
 -- name: load_days
 -- Every service's days since $2, counted from it, with what was seen on each.
@@ -9,7 +10,7 @@ FROM (SELECT m.service_id, r.day - $2::date AS day, sum(r.success + r.degraded) 
              sum(r.success + r.degraded + r.failure + r.timeout) AS looked, sum(r.slots) AS slots
       FROM rollups_daily r
       JOIN monitors m ON m.key = r.monitor
-      WHERE r.org_id = $1 AND r.day >= greatest($2::date, shown_since($1))
+      WHERE r.org_id = $1 AND r.day >= (SELECT greatest($2::date, shown_since($1)))
       GROUP BY m.service_id, r.day) d
 GROUP BY d.service_id
 
@@ -71,7 +72,7 @@ SELECT m.service_id, sum(r.success + r.degraded) AS succeeded,
 FROM (SELECT monitor, sum(success) AS success, sum(degraded) AS degraded, sum(failure) AS failure,
              sum(timeout) AS timeout
       FROM rollups_daily
-      WHERE org_id = $1 AND day >= greatest($2::date, shown_since($1))
+      WHERE org_id = $1 AND day >= (SELECT greatest($2::date, shown_since($1)))
       GROUP BY monitor) r
 JOIN monitors m ON m.key = r.monitor
 GROUP BY m.service_id
@@ -101,7 +102,8 @@ SELECT date_bin($3::interval, c.checked_at, timestamptz '2000-01-01 00:00+00') A
 FROM monitors m
 JOIN checks c ON c.monitor = m.key AND c.org_id = $1
 WHERE m.org_id = $1 AND m.service_id = $2 AND NOT c.in_maintenance
-  AND c.checked_at >= greatest($4, shown_since($1)::timestamp AT TIME ZONE 'UTC')
+  AND c.checked_at >= (
+      SELECT greatest($4::timestamptz, shown_since($1)::timestamp AT TIME ZONE 'UTC'))
 GROUP BY 1
 ORDER BY 1
 
@@ -118,7 +120,8 @@ SELECT r.hour AS at, min(r.min_ms) AS min_ms, max(r.max_ms) AS max_ms,
 FROM monitors m
 JOIN rollups_hourly r ON r.monitor = m.key AND r.org_id = $1
 WHERE m.org_id = $1 AND m.service_id = $2
-  AND r.hour >= greatest($3, shown_since($1)::timestamp AT TIME ZONE 'UTC')
+  AND r.hour >= (
+      SELECT greatest($3::timestamptz, shown_since($1)::timestamp AT TIME ZONE 'UTC'))
 GROUP BY r.hour
 ORDER BY r.hour
 
@@ -134,6 +137,7 @@ SELECT r.day::timestamp AT TIME ZONE 'UTC' AS at, min(r.min_ms) AS min_ms, max(r
        sum(r.h20) AS h20, sum(r.h21) AS h21, sum(r.h22) AS h22, sum(r.h23) AS h23
 FROM monitors m
 JOIN rollups_daily r ON r.monitor = m.key AND r.org_id = $1
-WHERE m.org_id = $1 AND m.service_id = $2 AND r.day >= greatest($3::date, shown_since($1))
+WHERE m.org_id = $1 AND m.service_id = $2 AND r.day >= (
+      SELECT greatest($3::date, shown_since($1)))
 GROUP BY r.day
 ORDER BY r.day
