@@ -146,10 +146,10 @@ async def test_an_empty_table_is_not_taken_for_a_clean_one(world: Planted) -> No
 
 async def test_a_target_of_which_nobody_wrote(world: Planted) -> None:
     await world.sql(
-        """UPDATE statustui.monitors SET config = '{"url": "http://elsewhere/"}'
+        """UPDATE statustui.monitors SET config = '{"url": "http://elsewhere.test/"}'
            WHERE name = 'api'"""
     )
-    await world.expect("unknown target", "http://elsewhere/")
+    await world.expect("unknown target", "http://elsewhere.test/")
 
 
 # -- checks ----------------------------------------------------------------------------------------
