@@ -391,13 +391,15 @@ def _told(tables: Tables) -> Iterable[Finding]:
                     "told twice", f"{names[channel]} is told of the update {update} {times} times"
                 )
     for opened in tables.automatic:
-        if not opened["is_public"] or opened["is_retroactive"]:
+        if not opened["is_public"]:
             continue
+        # What was over when it was recorded is told once, whatever that is called.
+        once = opened["is_retroactive"]
         for listener in tables.channels:
             if listener["org_id"] != opened["org_id"]:
                 continue
             rows = told.get((listener["id"], opened["id"]), [])
-            if not any(row["event"] == "incident.created" for row in rows):
+            if not any(once or row["event"] == "incident.created" for row in rows):
                 yield Finding("not told", f"{listener['name']} never hears of {opened['code']}")
 
 

@@ -73,8 +73,8 @@ class Planted:
         return self.story.decide(monitor, seen_now, slot_at=slot, extra=extra)
 
     async def write(self, *decisions: Decision) -> None:
-        """Write looks as the engine does."""
-        await self.story.store.record_batch(self.story.share, decisions, self.at)
+        """Write looks as the engine does that saw them just now."""
+        await self.story.store.record_batch(self.story.share, decisions, None)
 
     async def round(self, *, times: int = 1) -> None:
         """Time passes, and every target is looked at."""
@@ -121,7 +121,7 @@ async def world(database: Database, tmp_path: Path) -> AsyncIterator[Planted]:
             await planted.round(times=3)
             planted.become("api", "ok")
             await planted.round(times=2)
-            await story.store.settle(story.lease, planted.at, organizations=None)
+            await story.store.settle(story.lease, organizations=None)
             # What the database's own clock wrote is as old as the story.
             await planted.sql(
                 "UPDATE statustui.incidents SET resolved_at = $1, monitoring_at = NULL",
@@ -146,10 +146,10 @@ async def test_an_empty_table_is_not_taken_for_a_clean_one(world: Planted) -> No
 
 async def test_a_target_of_which_nobody_wrote(world: Planted) -> None:
     await world.sql(
-        """UPDATE statustui.monitors SET config = '{"url": "http://elsewhere/"}'
+        """UPDATE statustui.monitors SET config = '{"url": "http://elsewhere.test/"}'
            WHERE name = 'api'"""
     )
-    await world.expect("unknown target", "http://elsewhere/")
+    await world.expect("unknown target", "http://elsewhere.test/")
 
 
 # -- checks ----------------------------------------------------------------------------------------
@@ -391,7 +391,9 @@ async def test_a_recovery_that_is_told_twice_in_a_row(world: Planted) -> None:
     await world.expect("told twice", "twice in a row")
 
 
-async def test_a_channel_that_hears_nothing(world: Planted) -> None:
+@pytest.mark.parametrize("afterwards", [False, True])
+async def test_a_channel_that_hears_nothing(world: Planted, afterwards: bool) -> None:
+    await world.sql("UPDATE statustui.incidents SET is_retroactive = $1", afterwards)
     await world.sql("DELETE FROM statustui.outbox")
     await world.expect("not told", "chat never hears of INC-")
 

@@ -4,7 +4,7 @@ The log is a file of JSON lines with wall time in seconds, appended to by the ta
 were well or broken, and every request they answered) and by whoever kills, freezes and cuts. It
 knows nothing of the program that is being watched while all this is done to it.
 
-    {"at": 1.0, "what": "target", "name": "t01", "url": "http://127.9.0.1:4711/"}
+    {"at": 1.0, "what": "target", "name": "t01", "url": "http://127.0.0.1:4711/"}
     {"at": 2.0, "what": "state", "name": "t01", "mode": "ok"}
     {"at": 3.1, "what": "answer", "name": "t01", "status": 217}
     {"at": 4.0, "what": "watch", "name": "a", "did": "killed"}

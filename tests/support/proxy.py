@@ -73,7 +73,12 @@ class Line:
     async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.accepted += 1
         path = f"{self._parameters['host']}/.s.PGSQL.{self._parameters['port']}"
-        server_reader, server_writer = await asyncio.open_unix_connection(path)
+        try:
+            server_reader, server_writer = await asyncio.open_unix_connection(path)
+        except OSError:
+            # The database is not there: whoever comes is turned away at this end as well.
+            writer.transport.abort()
+            return
         self._writers |= {writer, server_writer}
         try:
             async with asyncio.TaskGroup() as group:
