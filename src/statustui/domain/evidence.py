@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from functools import lru_cache
 
 from statustui.domain.masking import mask_text
 from statustui.domain.monitor import mask_header
@@ -39,6 +40,7 @@ _MOST_ANSWERS = 50
 _MOST_FIGURES = 20
 _LONGEST_VALUE = 500
 _LONGEST_OUTPUT = 1_000
+_NOTHING: tuple[object, ...] = (None, "", [], {})
 
 
 def describe(observation: Observation, *, in_full: bool) -> dict[str, object]:
@@ -48,41 +50,50 @@ def describe(observation: Observation, *, in_full: bool) -> dict[str, object]:
         observation: what was seen.
         in_full: with headers, for evidence; without them for the last look of each monitor.
     """
+    phases = observation.phases
     detail: dict[str, object] = {
         "at": observation.started_at.isoformat(),
         "duration_ms": round(observation.duration_ms, 3),
         "phases": {
             name: round(value, 3)
             for name in _PHASES
-            if (value := getattr(observation.phases, name)) is not None
+            if (value := getattr(phases, name)) is not None
         },
         "address": _short(observation.address),
         "status_code": observation.status_code,
         "body_bytes": len(observation.body) or None,
         "dns_rcode": observation.dns_rcode,
         "dnssec": observation.dnssec,
-        "answers": [_short(answer) for answer in observation.answers[:_MOST_ANSWERS]],
         "loss_percent": observation.loss_percent,
-        "addresses": [_short(address) for address in observation.addresses[:_MOST_ANSWERS]],
-        # What nearly every look would say is said in evidence only.
-        "http_version": observation.http_version
-        if in_full or observation.http_version != "1.1"
-        else "",
-        "round_trips": _round_trips(observation.round_trips),
-        "redirects": [
+        "rows": observation.rows,
+        "exit_code": observation.exit_code,
+        "repeat_command": _command(observation.repeat_command),
+    }
+    # Every look comes by here, and few have any of these.
+    if observation.answers:
+        detail["answers"] = [_short(answer) for answer in observation.answers[:_MOST_ANSWERS]]
+    if observation.addresses:
+        detail["addresses"] = [_short(each) for each in observation.addresses[:_MOST_ANSWERS]]
+    # What nearly every look would say is said in evidence only.
+    if in_full or observation.http_version != "1.1":
+        detail["http_version"] = observation.http_version
+    if observation.round_trips is not None:
+        detail["round_trips"] = _round_trips(observation.round_trips)
+    if observation.redirects:
+        detail["redirects"] = [
             {
                 "url": _short(hop.url),
                 "status_code": hop.status_code,
                 "duration_ms": round(hop.duration_ms, 3),
             }
             for hop in observation.redirects[:_MOST_ANSWERS]
-        ],
-        "rows": observation.rows,
-        "exit_code": observation.exit_code,
-        "output": shorten(clean(observation.output, multiline=True), _LONGEST_OUTPUT),
-        "perfdata": [_figure(datum) for datum in observation.perfdata[:_MOST_FIGURES]],
-        "repeat_command": shorten(clean(observation.repeat_command), 2_000),
-    }
+        ]
+    if observation.output:
+        # What a plugin prints, it may have been given as a secret.
+        output = shorten(clean(observation.output, multiline=True), _LONGEST_OUTPUT)
+        detail["output"] = mask_text(output)
+    if observation.perfdata:
+        detail["perfdata"] = [_figure(datum) for datum in observation.perfdata[:_MOST_FIGURES]]
     if observation.certificate is not None:
         certificate = observation.certificate
         detail["certificate"] = {
@@ -95,16 +106,10 @@ def describe(observation: Observation, *, in_full: bool) -> dict[str, object]:
         }
     if in_full:
         detail["headers"] = describe_headers(observation.headers)
-    output = detail.get("output")
-    if isinstance(output, str) and output:
-        # What a plugin prints, it may have been given as a secret.
-        detail["output"] = mask_text(output)
-    return {key: value for key, value in detail.items() if value not in (None, "", [], {})}
+    return {key: value for key, value in detail.items() if value not in _NOTHING}
 
 
-def _round_trips(seen: RoundTrips | None) -> dict[str, object]:
-    if seen is None:
-        return {}
+def _round_trips(seen: RoundTrips) -> dict[str, object]:
     return {
         name: round(value, 3) if isinstance(value, float) else value
         for name in ("sent", "received", "min_ms", "avg_ms", "max_ms", "jitter_ms")
@@ -120,7 +125,18 @@ def body_text(observation: Observation) -> str:
 
 
 def _short(text: str) -> str:
+    # Addresses and names are the same look after look.
+    return _kept_short(text) if len(text) <= 100 else shorten(clean(text), _LONGEST_VALUE)
+
+
+@lru_cache(maxsize=16_384)
+def _kept_short(text: str) -> str:
     return shorten(clean(text), _LONGEST_VALUE)
+
+
+@lru_cache(maxsize=16_384)
+def _command(text: str) -> str:
+    return shorten(clean(text), 2_000)
 
 
 def _figure(datum: PerfDatum) -> dict[str, object]:

@@ -227,7 +227,7 @@ class Looking:
         scheduler = self._scheduler
         retry = False
         try:
-            observation = await self._believed(monitor, await self._observe(monitor))
+            observation = await self._believed(run, await self._observe(monitor))
             if self._tenures.get(monitor.key) != monitor.tenure:
                 self._record_fact(monitor, observation, run)
             elif scheduler.watches(monitor.key):
@@ -264,14 +264,14 @@ class Looking:
             reason="the watch itself stood still during this look",
         )
 
-    async def _believed(self, monitor: WatchedMonitor, observation: Observation) -> Observation:
+    async def _believed(self, run: Run, observation: Observation) -> Observation:
         """What was seen, unless it is this host whose network is gone."""
-        memory = self._memories.get(monitor.key)
+        memory = self._memories.get(run.monitor.key)
         return await self._network.consider(
-            host_of(monitor.spec.config),
+            run.host,
             observation,
             was_down=memory is not None and memory.verdict.state is MonitorState.DOWN,
-            hold_seconds=monitor.spec.retry_interval_seconds,
+            hold_seconds=run.monitor.spec.retry_interval_seconds,
         )
 
     def _decide(self, monitor: WatchedMonitor, observation: Observation, run: Run) -> bool:

@@ -74,11 +74,13 @@ class Run:
     """A look to start now.
 
     Attributes:
+        host: whom it burdens.
         late_seconds: how much later than due it starts.
     """
 
     monitor: WatchedMonitor
     due: Due
+    host: str
     late_seconds: float
 
 
@@ -234,7 +236,7 @@ class Scheduler:
             self._running.add(entry.monitor.key)
             entry.place = _Place.RUNNING
             self._late_seconds = late.total_seconds()
-            runs.append(Run(entry.monitor, entry.due, self._late_seconds))
+            runs.append(Run(entry.monitor, entry.due, entry.host, self._late_seconds))
         return runs
 
     def _unblock(self) -> None:
@@ -259,17 +261,17 @@ class Scheduler:
             now: the time.
             retry: whether its verdict wants another look after the retry interval.
         """
-        host = host_of(run.monitor.spec.config)
-        left = self._at_host[host] - 1
+        left = self._at_host[run.host] - 1
         if left:
-            self._at_host[host] = left
+            self._at_host[run.host] = left
         else:
-            del self._at_host[host]
+            del self._at_host[run.host]
         self._running.discard(run.monitor.key)
         entry = self._entries.get(run.monitor.key)
         if entry is None or entry.place is not _Place.RUNNING:
             return  # deleted or paused meanwhile
-        entry.host = host_of(entry.monitor.spec.config)
+        if entry.monitor is not run.monitor:
+            entry.host = host_of(entry.monitor.spec.config)
         if entry.is_requested:
             entry.is_requested = False
             self._push(entry, extra_due(_timetable(entry), now))
