@@ -28,7 +28,7 @@ _SETTINGS: Mapping[str, str] = {
     "unix_socket_permissions": "0700",
     "dynamic_shared_memory_type": "mmap",
     "max_connections": "100",
-    "shared_buffers": "32MB",
+    "shared_buffers": "128MB",
     "max_wal_size": "256MB",
     "min_wal_size": "32MB",
     "io_method": "sync",

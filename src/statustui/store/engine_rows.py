@@ -185,10 +185,10 @@ def state_columns(decisions: Sequence[Decision]) -> list[list[Any]]:
 
 def _state(decision: Decision) -> tuple[Any, ...]:
     monitor, memory, verdict = decision.monitor, decision.memory, decision.memory.verdict
-    extra = {name: getattr(verdict, name) for name in _EXTRA}
+    # What is not there reads as nothing, and mostly there is little.
+    extra = {name: value for name in _EXTRA if (value := getattr(verdict, name))}
     if verdict.beneath is not None:
         extra["beneath"] = str(verdict.beneath)
-    last_look = _json(memory.last_look)
     return (
         monitor.key,
         monitor.region,
@@ -209,9 +209,8 @@ def _state(decision: Decision) -> tuple[Any, ...]:
         "{" + ",".join(f'"{flip.isoformat()}"' for flip in verdict.flips) + "}",
         memory.recent,
         memory.recent_until,
-        last_look,
-        # A good look is both, and is the same object then.
-        last_look if memory.last_good is memory.last_look else _json(memory.last_good),
+        _json(memory.last_look),
+        None if memory.last_good is memory.last_look else _json(memory.last_good),
         _json(extra),
     )
 

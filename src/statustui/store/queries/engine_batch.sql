@@ -36,9 +36,10 @@ WITH given AS (
     UNION ALL
     SELECT DISTINCT i.org_id, i.monitor, i.slot_at, NULL, false, NULL::int, NULL::real, true
     FROM inserted i
-    LEFT JOIN monitor_state s ON s.monitor = i.monitor AND s.region = i.region
     WHERE NOT i.is_retry AND i.status <> 'unknown'
-      AND (i.slot_at > coalesce(s.last_slot_at, '-infinity')
+      -- Asked row by row: a join would read the state of all monitors for each batch.
+      AND (i.slot_at > coalesce((SELECT s.last_slot_at FROM monitor_state s
+                                 WHERE s.monitor = i.monitor AND s.region = i.region), '-infinity')
            OR NOT EXISTS (
                SELECT FROM checks c
                WHERE c.monitor = i.monitor AND c.region = i.region AND c.slot_at = i.slot_at
@@ -153,6 +154,7 @@ WITH given AS (
 SELECT monitor, region, checked_at FROM inserted
 
 -- name: record_state
+-- A good look is the last look and the last good one: it comes once, the other is NULL then.
 INSERT INTO monitor_state (monitor, region, org_id, state, state_since, consecutive_failures,
     consecutive_successes, first_failure_at, last_good_at, last_checked_at, last_slot_at,
     last_status, last_error_kind, last_reason, last_duration_ms, certificate_not_after, flips,
@@ -160,15 +162,15 @@ INSERT INTO monitor_state (monitor, region, org_id, state, state_since, consecut
 SELECT monitor, region, org_id, state, state_since, failures, successes, first_failure_at,
        last_good_at, last_checked_at, last_slot_at, last_status, last_error_kind, last_reason,
        last_duration_ms, certificate_not_after, flips::timestamptz[], recent, recent_until,
-       last_look::jsonb, last_good::jsonb, extra::jsonb
-FROM unnest($1::int[], $2::smallint[], $3::int[], $4::text[], $5::timestamptz[], $6::int[],
+       look, coalesce(last_good::jsonb, look), extra::jsonb
+FROM (SELECT *, last_look::jsonb AS look FROM unnest($1::int[], $2::smallint[], $3::int[], $4::text[], $5::timestamptz[], $6::int[],
     $7::int[], $8::timestamptz[], $9::timestamptz[], $10::timestamptz[], $11::timestamptz[],
     $12::text[], $13::text[], $14::text[], $15::real[], $16::timestamptz[], $17::text[],
     $18::bytea[], $19::timestamptz[], $20::text[], $21::text[], $22::text[])
     AS g (monitor, region, org_id, state, state_since, failures, successes, first_failure_at,
           last_good_at, last_checked_at, last_slot_at, last_status, last_error_kind, last_reason,
           last_duration_ms, certificate_not_after, flips, recent, recent_until, last_look,
-          last_good, extra)
+          last_good, extra) OFFSET 0) one
 ORDER BY monitor, region
 ON CONFLICT (monitor, region) DO UPDATE SET
     state = EXCLUDED.state, state_since = EXCLUDED.state_since,
