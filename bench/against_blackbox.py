@@ -160,7 +160,7 @@ async def run(
     took: dict[str, list[float]] = {
         name: [] for name in ("plain", "secure", "plain_bb", "secure_bb")
     }
-    ca = json.dumps({"verify_tls": False})
+    ca = json.dumps({"ca": goal.ca_file.read_text()})
     for _ in range(options.rounds):
         for name, scheme, port, config in (
             ("plain", "http", goal.plain, "{}"),

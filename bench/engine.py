@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import json
 import logging
 import multiprocessing
@@ -58,6 +59,7 @@ from statustui.domain.scheduling import Due
 from statustui.domain.sharing import Share
 from statustui.engine.checkers import look
 from statustui.engine.service import Engine, EngineReport
+from statustui.runtime.watch import COLLECT_AFTER
 from statustui.settings import EngineSettings
 from statustui.store.changes import ChangeListener
 from statustui.store.connection import open_pool
@@ -109,6 +111,7 @@ async def running(house: House, **settings: Any) -> AsyncIterator[Running]:
     """An engine in this process, stopped cleanly with the block."""
     pool = await open_pool(house.engine, max_size=4)
     stop = asyncio.Event()
+    gc.set_threshold(*COLLECT_AFTER)  # as in a watch of its own
     try:
         async with ChangeListener(house.engine) as changes:
             made = Running(

@@ -228,6 +228,19 @@ def test_the_clock_is_set_back() -> None:
     assert scheduler.next_at() == _at(0)
 
 
+def test_what_somebody_asked_for_outlives_a_clock_that_was_set() -> None:
+    monitor = _monitor(1, interval=3_600)
+    scheduler = _loaded(monitor)
+    asked = replace(monitor, run_requested_at=_at(5))
+    scheduler.load({1: asked}, _looked({1: asked}), _at(10))
+    scheduler.reschedule(_at(900))
+    (run,) = scheduler.take(_at(900))
+    assert run.due.is_extra
+    scheduler.finish(run, _at(901), retry=False)
+    scheduler.reschedule(_at(950))
+    assert scheduler.next_at() == _at(3_600)
+
+
 class SchedulerMachine(RuleBasedStateMachine):
     """Whatever comes in whatever order: bounds hold, and everybody gets their turn."""
 

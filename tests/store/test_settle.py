@@ -107,8 +107,12 @@ async def _settled_as_a_whole(
         found.extend([dict(row) for row in await connection.fetch(_STATE)])
         raise _Seen
 
+    async def never(*_: object) -> bool:
+        return False
+
     with monkeypatch.context() as patched:
         patched.setattr(engine_settle, "_settle_affected", whole)
+        patched.setattr(engine_settle, "_all_begin_well", never)
         with pytest.raises(_Seen):
             await story.store.record_batch(story.share, decisions, at)
     return found

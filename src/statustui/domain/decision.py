@@ -17,7 +17,7 @@ from statustui.domain.masking import mask_text
 from statustui.domain.monitor import MonitorSpec
 from statustui.domain.observation import Observation, Phases
 from statustui.domain.scheduling import Due, Timetable
-from statustui.domain.status import CheckStatus, ErrorKind
+from statustui.domain.status import CheckStatus, ErrorKind, MonitorState
 from statustui.domain.text import clean, shorten
 from statustui.domain.verdict import (
     CheckResult,
@@ -129,6 +129,14 @@ class Decision:
     memory: Memory
     transitions: tuple[Transition, ...] = ()
     evidence: tuple[EvidenceRow, ...] = ()
+
+    @property
+    def is_news(self) -> bool:
+        """Whether somebody waits to hear of it: a state changed, and not just to the first up."""
+        return any(
+            change.from_state is not MonitorState.UNKNOWN or change.to_state is not MonitorState.UP
+            for change in self.transitions
+        )
 
 
 def decide(

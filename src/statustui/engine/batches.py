@@ -16,8 +16,9 @@ from statustui.domain.decision import Decision
 from statustui.domain.status import MonitorState
 
 MOST_IN_A_BATCH = 2_000
-# Opening an incident costs some milliseconds.
+# Opening an incident costs some milliseconds; that a monitor is up at its first look costs less.
 _MOST_CHANGES = 100
+_MOST_BEGINNINGS = 1_000
 # Changes closer than this are one event, as they would have been when they were new.
 _ONE_MOMENT = timedelta(seconds=1)
 
@@ -32,12 +33,19 @@ def next_batch(waiting: Iterable[Decision], *, late: bool) -> list[Decision]:
         late: whether it has waited, so that its own times count and not the present one.
     """
     batch: list[Decision] = []
-    changes = 0
+    changes = beginnings = 0
     directions: dict[UUID, bool] = {}
     until: datetime | None = None
     for decision in waiting:
-        changes += len(decision.transitions)
-        if len(batch) == MOST_IN_A_BATCH or changes > _MOST_CHANGES:
+        if decision.is_news:
+            changes += len(decision.transitions)
+        else:
+            beginnings += len(decision.transitions)
+        if (
+            len(batch) == MOST_IN_A_BATCH
+            or changes > _MOST_CHANGES
+            or beginnings > _MOST_BEGINNINGS
+        ):
             break
         if late:
             at = decision.check.checked_at

@@ -95,6 +95,7 @@ class Looking:
         self._timetables: dict[int, Timetable] = {}
         self._windows: dict[UUID, list[Window]] = {}
         self._wake = asyncio.Event()
+        self._sleeps_until = clock.now()
         self._looks: set[asyncio.Task[None]] = set()
 
     @property
@@ -207,6 +208,7 @@ class Looking:
             seconds = 1.0
             if following is not None:
                 seconds = min(1.0, max(0.0, (following - self._clock.now()).total_seconds()))
+            self._sleeps_until = self._clock.now() + timedelta(seconds=seconds)
             timer = loop.call_later(seconds, self._wake.set)
             await self._wake.wait()
             timer.cancel()
@@ -234,7 +236,9 @@ class Looking:
                 retry = self._decide(monitor, observation, run)
         finally:
             scheduler.finish(run, self._clock.now(), retry=retry)
-            self._wake.set()
+            following = scheduler.next_at()
+            if scheduler.has_waiting or (following is not None and following < self._sleeps_until):
+                self._wake.set()
 
     async def _observe(self, monitor: WatchedMonitor) -> Observation:
         started_at = self._clock.now()

@@ -124,6 +124,11 @@ class Scheduler:
         """The monitors that are scheduled."""
         return self._entries.keys()
 
+    @property
+    def has_waiting(self) -> bool:
+        """Whether looks are due that could not start, because others run."""
+        return bool(self._ready or self._blocked)
+
     def watches(self, key: int) -> bool:
         """Whether a monitor is scheduled."""
         return key in self._entries
@@ -189,10 +194,15 @@ class Scheduler:
                 self._push(entry, Due(at, slot_before(timetable, at), is_extra=True))
 
     def reschedule(self, now: datetime) -> None:
-        """Gives every waiting monitor its next slot again, after the clock was set."""
+        """Gives every waiting monitor its next slot again, after the clock was set.
+
+        One that somebody asked for is looked at all the same.
+        """
         for entry in self._entries.values():
             if entry.place is _Place.WAITING:
-                self._push(entry, next_due(_timetable(entry), now))
+                timetable = _timetable(entry)
+                asked = entry.is_requested
+                self._push(entry, extra_due(timetable, now) if asked else next_due(timetable, now))
 
     def next_at(self) -> datetime | None:
         """When something is due next; None while nothing is."""
@@ -235,6 +245,7 @@ class Scheduler:
             self._at_host[entry.host] = at_host + 1
             self._running.add(entry.monitor.key)
             entry.place = _Place.RUNNING
+            entry.is_requested = False
             self._late_seconds = late.total_seconds()
             runs.append(Run(entry.monitor, entry.due, entry.host, self._late_seconds))
         return runs
@@ -323,9 +334,9 @@ class Scheduler:
 
     def _request(self, entry: _Entry, now: datetime) -> None:
         """Lets a monitor look at once; while it runs already, once more when that has ended."""
-        if entry.place is _Place.RUNNING:
+        if entry.place in (_Place.RUNNING, _Place.WAITING):
             entry.is_requested = True
-        elif entry.place is _Place.WAITING and not (entry.due and entry.due.at <= now):
+        if entry.place is _Place.WAITING and not (entry.due and entry.due.at <= now):
             self._push(entry, extra_due(_timetable(entry), now))
 
     def _push(self, entry: _Entry, due: Due | None) -> None:

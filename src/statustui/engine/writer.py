@@ -203,7 +203,7 @@ class Writer:
             return
         self._queue.append(_Queued(next(self._numbers), time.monotonic(), decision))
         self._filled.set()
-        if decision.transitions:
+        if decision.is_news or len(self._queue) == MOST_IN_A_BATCH:
             self._urgent.set()
 
     def _make_room(self) -> bool:
@@ -311,7 +311,7 @@ class Writer:
         while share is not None:
             if not self._reads_disk:
                 await self._filled.wait()
-                if not self._urgent.is_set():
+                if not self._urgent.is_set() and len(self._queue) < MOST_IN_A_BATCH:
                     await _wait(self._urgent, self._flush_seconds)
                 if self._urgent.is_set():
                     await asyncio.sleep(_URGENT_SECONDS)
@@ -337,7 +337,12 @@ class Writer:
                 await asyncio.sleep(_FIRST_PAUSE_SECONDS)
 
     async def _flush(self, share: Share, shares: ShareSource) -> Share | None:
-        """Writes what waits; returns the share it ended with, None when there is none."""
+        """Writes what waits by now; returns the share it ended with, None when there is none.
+
+        What comes meanwhile waits for company: written at once, it would be one small batch after
+        the other, which cost this process and the database several times as much.
+        """
+        newest_now = self._queue[-1].number if self._queue else 0
         while (batch := await self._next(share)) is not None:
             begun = perf_counter()
             try:
@@ -350,6 +355,8 @@ class Writer:
                 share = renewed
                 continue
             self._counters.flushed(perf_counter() - begun)
+            if batch.number is not None and batch.number >= newest_now:
+                break
         return share
 
     async def record_facts(self) -> None:

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, assert_never
@@ -46,6 +46,9 @@ from statustui.store.engine_situation import load_situations
 _LOG = logging.getLogger("statustui.engine")
 _SQL = queries.load("engine_settle")
 
+_Say = tuple[UUID, int, str, datetime, UUID | None]
+"""What a service's monitors say now: service, organization, status, since when, by which."""
+
 
 async def settle_services(
     connection: PoolConnection, services: Iterable[UUID], at: datetime
@@ -59,19 +62,36 @@ async def settle_services(
             afterwards was seen.
     """
     wanted = sorted(set(services))
+    if wanted and await _all_begin_well(connection, wanted):
+        # At a start there are thousands of these, and nothing is to be done about any of them.
+        await connection.fetch(_SQL["recompute"], wanted)  # locks them, in the order of all
+        if await _all_begin_well(connection, wanted):
+            await _record_says(connection, await _changed_says(connection, wanted, at), {})
+            return
     if not wanted:
         return
     causes = await _causes(connection, wanted)
     affected = await _lock_affected(connection, wanted, _flat(causes))
-    changed = await _changed_says(connection, wanted, at)
-    if changed:
-        rows = [
-            (*row, _array(causes.get(row[0], ()) if is_broken(ServiceStatus(row[2])) else ()))
-            for row in changed
-        ]
-        await connection.execute(_SQL["record_says"], *map(list, zip(*rows, strict=True)))
-        await connection.fetch(_SQL["recompute"], [service_id for service_id, *_ in changed])
+    await _record_says(connection, await _changed_says(connection, wanted, at), causes)
     await _settle_affected(connection, affected, wanted, at, seen_at=at)
+
+
+async def _all_begin_well(connection: PoolConnection, services: list[UUID]) -> bool:
+    """Whether of none of these anything was ever said, and nothing is wrong with any monitor."""
+    return bool(await connection.fetchval(_SQL["all_begin_well"], services))
+
+
+async def _record_says(
+    connection: PoolConnection, changed: Sequence[_Say], causes: Mapping[UUID, tuple[str, ...]]
+) -> None:
+    if not changed:
+        return
+    rows = [
+        (*row, _array(causes.get(row[0], ()) if is_broken(ServiceStatus(row[2])) else ()))
+        for row in changed
+    ]
+    await connection.execute(_SQL["record_says"], *map(list, zip(*rows, strict=True)))
+    await connection.fetch(_SQL["recompute"], [service_id for service_id, *_ in changed])
 
 
 async def settle_incidents(
@@ -133,7 +153,7 @@ def _array(lines: Sequence[str]) -> str:
 
 async def _changed_says(
     connection: PoolConnection, services: list[UUID], at: datetime
-) -> list[tuple[UUID, int, str, datetime, UUID | None]]:
+) -> list[_Say]:
     """What monitors say now, of the services where that is something else than what is recorded."""
     monitors: dict[UUID, list[MonitorSay]] = {}
     latest: dict[UUID, tuple[datetime, UUID]] = {}
@@ -143,7 +163,7 @@ async def _changed_says(
         latest[service_id] = max(
             latest.get(service_id, (since, row["monitor_id"])), (since, row["monitor_id"])
         )
-    changed: list[tuple[UUID, int, str, datetime, UUID | None]] = []
+    changed: list[_Say] = []
     for row in await connection.fetch(_SQL["says_of_services"], services):
         service_id = row["service_id"]
         before = (

@@ -36,6 +36,14 @@ FROM monitors m LEFT JOIN monitor_status t ON t.monitor = m.key
 WHERE m.service_id = ANY ($1::uuid[]) AND m.deleted_at IS NULL
 ORDER BY m.service_id, m.key
 
+-- name: all_begin_well
+-- Of none of these services anything was ever said, and nothing is wrong with any of their monitors.
+SELECT NOT EXISTS (SELECT FROM service_monitor_status t WHERE t.service_id = ANY ($1::uuid[]))
+   AND NOT EXISTS (
+       SELECT FROM monitors m JOIN monitor_status t ON t.monitor = m.key
+       WHERE m.service_id = ANY ($1::uuid[]) AND m.deleted_at IS NULL
+         AND t.state NOT IN ('up', 'unknown', 'paused'))
+
 -- name: says_of_services
 SELECT s.id AS service_id, s.org_id, t.status, t.since
 FROM services s LEFT JOIN service_monitor_status t ON t.service_id = s.id
