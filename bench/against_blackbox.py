@@ -4,9 +4,9 @@ Both look at the same target, in a process of its own on loopback, over a fresh 
 time, in turns of the same run. The engine does all that it always does: scheduling, check, verdict,
 writing to PostgreSQL (whose own CPU is not counted); its CPU is that of its process over a stretch
 of steady work. The exporter is asked over connections that stay open, as a scraper asks it, and its
-CPU is that of its process over the probes made.
+CPU is that of its process over the probes made, at the same rate.
 
-    .venv/bin/python bench/against_blackbox.py [--monitors 5000] [--interval 5] [--rounds 3]
+    .venv/bin/python bench/against_blackbox.py [--rate 1200] [--tls-rate 250] [--rounds 3]
 
 Needs Debian's prometheus-blackbox-exporter.
 """
@@ -36,6 +36,7 @@ from engine import running, until
 
 EXPORTER = "prometheus-blackbox-exporter"
 _TICKS = os.sysconf("SC_CLK_TCK")
+_SCRAPERS = 16
 
 
 def free_port() -> int:
@@ -95,52 +96,57 @@ def exporter(goal: Targets) -> Iterator[Exporter]:
             process.wait()
 
 
-async def probe_cpu(found: Exporter, module: str, target: str, probes: int) -> float:
-    """CPU of the exporter per probe, in milliseconds."""
-    left = probes
+async def probe_cpu(found: Exporter, module: str, target: str, rate: float, probes: int) -> float:
+    """CPU of the exporter per probe at a steady rate, in milliseconds."""
+    request = (
+        f"GET /probe?module={module}&target={target} HTTP/1.1\r\nHost: exporter\r\n\r\n"
+    ).encode()
+    lines = [await asyncio.open_connection("127.0.0.1", found.port) for _ in range(_SCRAPERS)]
+    loop = asyncio.get_running_loop()
 
-    async def scraper() -> None:
-        nonlocal left
-        reader, writer = await asyncio.open_connection("127.0.0.1", found.port)
-        request = (
-            f"GET /probe?module={module}&target={target} HTTP/1.1\r\nHost: exporter\r\n\r\n"
-        ).encode()
-        while left > 0:
-            left -= 1
+    async def scrape(number: int, begun: float) -> None:
+        reader, writer = lines[number]
+        for place in range(number, probes, _SCRAPERS):
+            await asyncio.sleep(max(0.0, begun + place / rate - loop.time()))
             writer.write(request)
-            head = await reader.readuntil(b"\r\n\r\n")
-            if b"chunked" in head.lower():
-                body = b""
-                while size := int((await reader.readline()).strip(), 16):
-                    body += await reader.readexactly(size)
-                    await reader.readexactly(2)
-                await reader.readexactly(2)
-            else:
-                length = next(
-                    int(line.split(b":")[1])
-                    for line in head.lower().split(b"\r\n")
-                    if line.startswith(b"content-length:")
-                )
-                body = await reader.readexactly(length)
-            if b"\nprobe_success 1" not in body:
+            if b"\nprobe_success 1" not in await _answer(reader):
                 raise RuntimeError("the exporter's probe failed")
-        writer.close()
 
-    await asyncio.gather(*(scraper() for _ in range(4)))
-    left = probes
-    before = cpu_of(found.pid)
-    await asyncio.gather(*(scraper() for _ in range(4)))
+    for _ in range(2):  # the first is to warm up
+        before = cpu_of(found.pid)
+        begun = loop.time()
+        await asyncio.gather(*(scrape(number, begun) for number in range(_SCRAPERS)))
+    for _, writer in lines:
+        writer.close()
     return (cpu_of(found.pid) - before) / probes * 1000
 
 
-async def check_cpu(url: str, config: str, options: argparse.Namespace) -> float:
-    """CPU of the engine per check, everything included, in milliseconds."""
+async def _answer(reader: asyncio.StreamReader) -> bytes:
+    head = (await reader.readuntil(b"\r\n\r\n")).lower()
+    if b"chunked" in head:
+        body = b""
+        while size := int((await reader.readline()).strip(), 16):
+            body += await reader.readexactly(size)
+            await reader.readexactly(2)
+        await reader.readexactly(2)
+        return body
+    length = next(
+        int(line.split(b":")[1])
+        for line in head.split(b"\r\n")
+        if line.startswith(b"content-length:")
+    )
+    return await reader.readexactly(length)
+
+
+async def check_cpu(url: str, config: str, rate: float, options: argparse.Namespace) -> float:
+    """CPU of the engine per check at a steady rate, everything included, in milliseconds."""
+    monitors = round(rate * options.interval)
     async with house() as home:
         await add_monitors(
-            home.admin, "bench", options.monitors, url, interval=options.interval, config=config
+            home.admin, "bench", monitors, url, interval=options.interval, config=config
         )
         async with running(home) as made:
-            await until(lambda: made.engine.status().monitors == options.monitors)
+            await until(lambda: made.engine.status().monitors == monitors)
             await asyncio.sleep(options.interval + 4)
             before = await home.admin.fetchval("SELECT count(*) FROM checks")
             cpu = time.process_time()
@@ -162,23 +168,24 @@ async def run(
     }
     ca = json.dumps({"ca": goal.ca_file.read_text()})
     for _ in range(options.rounds):
-        for name, scheme, port, config in (
-            ("plain", "http", goal.plain, "{}"),
-            ("secure", "https", goal.secure, ca),
+        for name, scheme, port, config, rate in (
+            ("plain", "http", goal.plain, "{}", options.rate),
+            ("secure", "https", goal.secure, ca, options.tls_rate),
         ):
             url = f"{scheme}://127.0.0.1:{port}/"
-            took[f"{name}_bb"].append(await probe_cpu(found, name, url, options.probes))
-            took[name].append(await check_cpu(url, config, options))
+            probes = round(rate * options.seconds)
+            took[f"{name}_bb"].append(await probe_cpu(found, name, url, rate, probes))
+            took[name].append(await check_cpu(url, config, rate, options))
     return took
 
 
 def main() -> None:
     """Measures, prints what was found, ends with one line of JSON."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--monitors", type=int, default=5_000)
+    parser.add_argument("--rate", type=float, default=1_200, help="plain looks per second")
+    parser.add_argument("--tls-rate", type=float, default=250, help="looks with TLS per second")
     parser.add_argument("--interval", type=int, default=5, help="seconds between two looks")
     parser.add_argument("--seconds", type=float, default=15, help="how long each turn lasts")
-    parser.add_argument("--probes", type=int, default=5_000, help="of the exporter, each turn")
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     logging.disable()

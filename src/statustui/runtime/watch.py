@@ -42,8 +42,8 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger("statustui.watch")
 
-# When Python looks for garbage that hangs together. Its own numbers make it walk through all that is
-# remembered of thousands of monitors many times a second, an eighth of all CPU.
+# When Python looks for garbage that hangs together. Its own numbers make it walk through all that
+# is remembered of thousands of monitors many times a second, an eighth of all CPU.
 COLLECT_AFTER = (20_000, 20, 50)
 
 # The longest a clean stop may take; what is not written by then is counted and said.
