@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -450,3 +451,41 @@ async def test_a_batch_that_is_sent_again_says_nothing_again(story: Story) -> No
     assert state is not None
     assert (state["state"], state["last_checked_at"]) == ("up", last.check.checked_at)
     assert await story.admin.fetchval("SELECT count(*) FROM statustui.checks") == 3
+
+
+async def test_who_looked_when_a_pause_had_ended_is_not_overruled(
+    story: Story, database: Database
+) -> None:
+    key = await story.monitor(await story.service("API"))
+    await story.admin.execute("UPDATE statustui.monitors SET is_active = false WHERE key = $1", key)
+    await story.store.settle(story.lease, None, organizations=None)
+    await story.admin.execute("UPDATE statustui.monitors SET is_active = true WHERE key = $1", key)
+    state = "SELECT state FROM statustui.monitor_status WHERE monitor = $1"
+    assert await story.admin.fetchval(state, key) == "paused"
+    other = await database.connect()
+    try:
+        looked = other.transaction()
+        await looked.start()
+        await other.execute(
+            "UPDATE statustui.monitor_status SET state = 'up' WHERE monitor = $1", key
+        )
+        settling = asyncio.create_task(story.store.settle(story.lease, None, organizations=None))
+        waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+        while not await story.admin.fetchval(waiting):
+            await asyncio.sleep(0.01)
+        await looked.commit()
+        await settling
+    finally:
+        await other.close()
+    assert await story.admin.fetchval(state, key) == "up"
+
+
+async def test_the_generations_that_engines_may_still_decide_from_are_kept(story: Story) -> None:
+    await story.admin.execute("UPDATE statustui.share_generations SET at = at - interval '30 days'")
+    count = "SELECT count(*) FROM statustui.share_generations"
+    before = await story.admin.fetchval(count)
+    await story.store.keep_house()
+    assert await story.admin.fetchval(count) == before
+    await story.admin.execute("UPDATE statustui.shares SET generation = generation + 2000")
+    await story.store.keep_house()
+    assert await story.admin.fetchval(count) == 0

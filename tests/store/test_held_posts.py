@@ -14,6 +14,7 @@ from statustui.domain.readmodels import Draft
 from statustui.domain.status import IncidentStatus
 from tests.support.databases import Database
 from tests.support.house import House, open_house
+from tests.support.watched import ENGINE_ROLE
 
 GRACE = 3_600.0
 WORDS = "Sign-in and checkout fail."
@@ -198,3 +199,27 @@ async def test_the_next_post_takes_the_place_of_a_held_one(house: House) -> None
         house.org, code, UpdateInput(IncidentStatus.MONITORING, "It held.")
     )
     assert (await house.store.load_incident(house.org, code)).held is None
+
+
+async def test_a_post_that_cannot_be_applied_keeps_no_other_waiting(house: House) -> None:
+    blocked = await _outage(house)
+    free: str = await house.admin.fetchval(
+        """SELECT code FROM open_automatic_incident($1, 'Docs are unavailable', 'critical', true,
+           'The docs do not answer.', now(), 'major_outage', 'Docs fail', 'refused', NULL)""",
+        house.services["Docs"],
+    )
+    posts = [await _wait(house, code) for code in (blocked, free)]
+    await house.admin.execute("UPDATE pending_posts SET public_at = now() - interval '1 second'")
+    holder, engine = await house.database.connect(), await house.database.connect(ENGINE_ROLE)
+    try:
+        async with holder.transaction():
+            await holder.execute(
+                "SELECT 1 FROM statustui.incidents WHERE code = $1 FOR UPDATE", blocked
+            )
+            applied = await engine.fetch("SELECT post_id FROM statustui.apply_due_posts()")
+            assert [row["post_id"] for row in applied] == posts[1:]
+        applied = await engine.fetch("SELECT post_id FROM statustui.apply_due_posts()")
+        assert [row["post_id"] for row in applied] == posts[:1]
+    finally:
+        await holder.close()
+        await engine.close()

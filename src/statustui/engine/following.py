@@ -12,7 +12,7 @@ import logging
 from collections.abc import Callable
 from datetime import datetime
 
-from statustui.domain.errors import Conflict, DatabaseUnavailable
+from statustui.domain.errors import Conflict, DatabaseUnavailable, StatustuiError
 from statustui.domain.sharing import Share
 from statustui.engine.clock import Clock
 from statustui.engine.looking import Looking
@@ -118,6 +118,10 @@ class Following:
             _LOG.debug("configuration is read later: %s", error.message)
         except Conflict as error:
             _LOG.info("somebody edits the same at this moment: %s", error.message)
+        except StatustuiError as error:
+            # One organization's rows must not keep everybody's from being watched.
+            _LOG.error("edits could not be settled, and are tried again later: %s", error.message)
+            return True
         else:
             return True
         self._edited |= edited

@@ -5,12 +5,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
 
 from statustui.domain.errors import Conflict, DatabaseUnavailable, StatustuiError
 from statustui.store.engine import EngineStore, Lease, LeaseLost
 
 _LOG = logging.getLogger("statustui.engine")
+T = TypeVar("T")
 
 TICK_SECONDS = 1.0
 _HOUSE_SECONDS = 3_600.0
@@ -33,35 +35,50 @@ async def keep_time(
         silent_seconds: how long a region's engines may say nothing until it counts as gone.
     """
     house_in = 0.0
-    troubled = False
+    troubled: set[str] = set()
     while True:
-        try:
-            await store.apply_due_posts()
-            lease = held()
-            if lease is not None:
-                if house_in <= 0:
-                    # Set first: trouble with what is old must not keep what is due from being done.
-                    house_in = _HOUSE_AGAIN_SECONDS
-                    pruned = await store.keep_house()
-                    if pruned.months:
-                        _LOG.info(
-                            "dropped raw checks of %s",
-                            ", ".join(map("{:%Y-%m}".format, pruned.months)),
-                        )
-                    if pruned.is_done:
-                        house_in = _HOUSE_SECONDS
-                await store.tick(lease)
-                await store.silence_regions(lease, silent_seconds)
-            troubled = False
-        except LeaseLost:
-            _LOG.debug("a tick was refused: the lease is another's")
-        except Conflict as error:
-            _LOG.info("somebody writes the same at this moment: %s", error.message)
-        except DatabaseUnavailable as error:
-            if not troubled:
-                _LOG.warning("what is due waits: %s", error.message)
-            troubled = True
-        except StatustuiError as error:
-            _LOG.error("what is due could not be done: %s", error.message)
+        await _do("posts", store.apply_due_posts(), troubled)
+        lease = held()
+        if lease is not None:
+            if house_in <= 0:
+                # Set first: trouble with what is old must not keep what is due from being done.
+                house_in = _HOUSE_AGAIN_SECONDS
+                pruned = await _do("what is to be kept ready", store.keep_house(), troubled)
+                if pruned is not None and pruned.months:
+                    months = ", ".join(map("{:%Y-%m}".format, pruned.months))
+                    _LOG.info("dropped raw checks of %s", months)
+                if pruned is not None and pruned.is_done:
+                    house_in = _HOUSE_SECONDS
+            await _do("what is due", store.tick(lease), troubled)
+            silenced = store.silence_regions(lease, silent_seconds)
+            await _do("regions that are silent", silenced, troubled)
         await asyncio.sleep(TICK_SECONDS)
         house_in -= TICK_SECONDS
+
+
+async def _do(what: str, work: Coroutine[Any, Any, T], troubled: set[str]) -> T | None:
+    """Does one thing of several, so that trouble with it keeps no other from being done.
+
+    Args:
+        what: for the log.
+        work: what is to be done.
+        troubled: what the database was away for at the last attempt, to say that only once.
+    """
+    try:
+        result = await work
+    except LeaseLost:
+        _LOG.debug("%s: refused, the lease is another's", what)
+    except Conflict as error:
+        _LOG.info("%s: somebody writes the same at this moment: %s", what, error.message)
+    except DatabaseUnavailable as error:
+        if what not in troubled:
+            _LOG.warning("%s waits: %s", what, error.message)
+        troubled.add(what)
+    except StatustuiError as error:
+        _LOG.error("%s could not be done: %s", what, error.message)
+    except Exception:  # noqa: BLE001  a supervisor: a defect in one thing must not end the others
+        _LOG.exception("%s failed in itself, and is tried again", what)
+    else:
+        troubled.discard(what)
+        return result
+    return None

@@ -282,10 +282,14 @@ class SpoolFolder:
         with self._gate():
             left = [found for path in self._others() if (found := self._take_over(path))]
             for _, lock, path, segments in sorted(left, key=lambda each: each[0]):
-                for segment in segments:
-                    segment.left_by = frozenset({segment.head.engine, UUID(path.name)})
-                    self._move_in(segment)
-                self._remove(path, lock)
+                try:
+                    for segment in segments:
+                        segment.left_by = frozenset({segment.head.engine, UUID(path.name)})
+                        self._move_in(segment)
+                    self._remove(path, lock)
+                except OSError as error:
+                    os.close(lock)
+                    _LOG.error("what is left in %s stays there for now: %s", path, error)
         return self._results - before
 
     def _others(self) -> Iterator[Path]:
@@ -301,6 +305,15 @@ class SpoolFolder:
         except BlockingIOError:
             os.close(lock)
             return None
+        try:
+            return self._read_left(path, lock)
+        except OSError as error:
+            # One folder that cannot be read keeps no other from being taken over.
+            os.close(lock)
+            _LOG.error("what is left in %s cannot be read now: %s", path, error)
+            return None
+
+    def _read_left(self, path: Path, lock: int) -> tuple[datetime, int, Path, list[Segment]] | None:
         segments: list[Segment] = []
         for file in sorted(path.glob("*.seg")):
             size = file.stat().st_size
@@ -347,7 +360,8 @@ class SpoolFolder:
         aside = self._folder / _ASIDE
         aside.mkdir(mode=0o700, exist_ok=True)
         kept = aside / f"{path.parent.name}-{path.name}"
-        os.link(path, kept)
+        if not kept.exists():  # it is there already when a crash came between the two steps
+            os.link(path, kept)
         _LOG.error("results on disk cannot be read and are kept in %s: %s", kept, error)
         path.unlink()
 

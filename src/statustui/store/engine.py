@@ -287,7 +287,9 @@ class EngineStore:
                 await connection.execute(_BATCH["record_evidence"], *evidence)
             transitions = engine_rows.transition_columns(decisions)
             if transitions:
-                at = at or await _now(connection)
+                # The host whose clock said when may be ahead; nothing is settled as of the future.
+                now = await _now(connection)
+                at = now if at is None else min(at, now)
                 await connection.execute(_BATCH["record_transitions"], *transitions)
                 services = await self._record_status(
                     connection, [d for d in decisions if d.transitions], at

@@ -25,7 +25,7 @@ from typing import Any, assert_never
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from statustui.domain.errors import ValidationFailed
+from statustui.domain.errors import Conflict, ValidationFailed
 from statustui.domain.incident import reconcile
 from statustui.domain.incident_facts import (
     Action,
@@ -65,9 +65,11 @@ async def settle_services(
     if wanted and await _all_begin_well(connection, wanted):
         # At a start there are thousands of these, and nothing is to be done about any of them.
         await connection.fetch(_SQL["recompute"], wanted)  # locks them, in the order of all
-        if await _all_begin_well(connection, wanted):
-            await _record_says(connection, await _changed_says(connection, wanted, at), {})
-            return
+        if not await _all_begin_well(connection, wanted):
+            # Another engine was faster. Locks were taken, so the long way begins anew.
+            raise Conflict("another engine settles the same services at this moment")
+        await _record_says(connection, await _changed_says(connection, wanted, at), {})
+        return
     if not wanted:
         return
     causes = await _causes(connection, wanted)

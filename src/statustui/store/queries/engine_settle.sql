@@ -2,7 +2,8 @@
 
 -- name: settle_pauses
 -- Brings the state `paused` in step with pausing, resuming and the end of a pause. What was known
--- before a pause says nothing about now, so a resumed monitor is unknown until it looks.
+-- before a pause says nothing about now, so a resumed monitor is unknown until it looks. An engine
+-- that looked meanwhile was faster, and what it wrote stands: only what is still to be changed then is.
 WITH wanted AS (
     SELECT m.key, m.org_id, m.service_id, coalesce(t.state, 'unknown') AS state,
            NOT m.is_active OR coalesce(m.paused_until > clock_timestamp(), false) AS paused
@@ -17,15 +18,18 @@ WITH wanted AS (
     SELECT key, org_id, to_state, clock_timestamp() FROM changed ORDER BY key
     ON CONFLICT (monitor) DO UPDATE SET state = EXCLUDED.state, since = EXCLUDED.since,
         error_kind = NULL, reason = NULL, updated_at = clock_timestamp()
+        WHERE (monitor_status.state = 'paused') <> (EXCLUDED.state = 'paused')
+    RETURNING monitor
 ), forgotten AS (
     UPDATE monitor_state s SET state = 'unknown', state_since = clock_timestamp(),
         consecutive_failures = 0, consecutive_successes = 0, first_failure_at = NULL, extra = '{}'
-    FROM changed c WHERE s.monitor = c.key
+    FROM written w WHERE s.monitor = w.monitor
 ), recorded AS (
     INSERT INTO monitor_state_changes (org_id, monitor, from_state, to_state, effective_at)
-    SELECT org_id, key, state, to_state, clock_timestamp() FROM changed
+    SELECT c.org_id, c.key, c.state, c.to_state, clock_timestamp()
+    FROM changed c JOIN written w ON w.monitor = c.key
 )
-SELECT DISTINCT org_id, service_id FROM changed
+SELECT DISTINCT c.org_id, c.service_id FROM changed c JOIN written w ON w.monitor = c.key
 
 -- name: monitors_of_services
 SELECT m.service_id, m.id AS monitor_id,

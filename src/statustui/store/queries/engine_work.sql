@@ -7,7 +7,11 @@ SELECT id FROM installation
 DELETE FROM engines WHERE heartbeat_at < clock_timestamp() - interval '7 days'
 
 -- name: forget_generations
-DELETE FROM share_generations WHERE at < clock_timestamp() - interval '7 days'
+-- Those of a region's last thousand stay however old they are: an engine may have held a monitor
+-- since any of them, and results that wait on disk are judged by who had it in between.
+DELETE FROM share_generations g USING shares s
+WHERE s.region = g.region AND g.generation < s.generation - 1000
+  AND g.at < clock_timestamp() - interval '7 days'
 
 -- name: monitors
 -- A schedule that begins later is there when a pause ends later.
