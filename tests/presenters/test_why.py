@@ -121,6 +121,21 @@ BROKEN = row(ErrorKind.HTTP_STATUS, "answered 503 Service Unavailable, expected 
             "set by hand, monitors are overruled",
         ),
         (
+            row(ErrorKind.TIMEOUT, "no beat for 2 h 3 min, expected every 1 h"),
+            "",
+            "no beat for 2 h 3 m…",
+            "no beat for 2 h 3 min, expected every…",
+        ),
+        (
+            row(
+                ErrorKind.REFUSED, "connect to 10.0.0.5:80 refused",
+                monitor_state=MonitorState.UNKNOWN, failures=1, threshold=3,
+            ),
+            "",
+            "1 of 3 failed",
+            "1 of 3 failed: refused 10.0.0.5:80",
+        ),
+        (
             row(None, "", monitor_state=MonitorState.UP, incident_code="INC-1ABC"),
             "",
             "said by INC-1ABC",

@@ -11,10 +11,11 @@ from uuid import UUID, uuid4
 import pytest
 
 from statustui.domain.decision import Decision
+from statustui.domain.observation import Observation
 from statustui.domain.rollup import RecordedCheck, Rollup, roll_up
 from statustui.domain.scheduling import stable_phase_ms
 from statustui.domain.sharing import follow
-from statustui.domain.status import CheckStatus
+from statustui.domain.status import CheckStatus, ErrorKind
 from statustui.store.engine import LeaseLost
 from tests.support.databases import Database
 from tests.support.watched import Story, engine_story, refused, seen
@@ -489,3 +490,24 @@ async def test_the_generations_that_engines_may_still_decide_from_are_kept(story
     await story.admin.execute("UPDATE statustui.shares SET generation = generation + 2000")
     await story.store.keep_house()
     assert await story.admin.fetchval(count) == 0
+
+
+async def test_what_was_down_and_cannot_be_looked_at_has_not_recovered(story: Story) -> None:
+    service = await story.service("API")
+    good = await story.monitor(service, "good")
+    late = await story.monitor(service, "late")
+    at = _now() - timedelta(seconds=60)
+    await story.look(good, seen(at))
+    await story.look(late, refused(at))
+    blind = Observation(
+        started_at=at + timedelta(seconds=10),
+        duration_ms=1.0,
+        error_kind=ErrorKind.OBSERVER,
+        reason="nobody could look",
+    )
+    await story.look(late, blind)
+    await story.store.tick(story.lease, None)
+    assert [each["status"] for each in await story.incidents()] == ["investigating"]
+    await story.look(late, seen(at + timedelta(seconds=20)))
+    await story.store.tick(story.lease, None)
+    assert [each["status"] for each in await story.incidents()] == ["resolved"]

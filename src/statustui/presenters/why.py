@@ -75,13 +75,13 @@ def _by(words: str, cause: str, width: int) -> str:
 
 
 def _own(service: ServiceRow) -> Why:
-    if service.monitor_state is MonitorState.UNKNOWN:
+    if service.monitor_state is MonitorState.UNKNOWN and not service.failures:
         reason = service.reason
         if (where := blind(service.regions)) and not reason:
             return Why(where, where)
         return Why("cannot look", f"cannot look: {reason}" if reason else "cannot look")
     telling = _telling(service.error_kind, service.reason)
-    if service.monitor_state is MonitorState.UP and service.failures:
+    if service.monitor_state in (MonitorState.UP, MonitorState.UNKNOWN) and service.failures:
         # No verdict yet, and whoever looks at it now should know that there may soon be one.
         near = f"{service.failures} of {service.threshold} failed"
         return Why(near, f"{near}: {telling.long}" if telling.long else near)
@@ -121,6 +121,8 @@ def _telling(kind: ErrorKind | None, reason: str) -> Why:
                 _, _, expected = reason.partition(", ")
                 return Why(number, f"HTTP {number}, {expected}" if expected else f"HTTP {number}")
         case ErrorKind.TIMEOUT:
+            if reason.startswith("no beat"):
+                return Why(reason.partition(",")[0], reason)
             span = _SECONDS.search(reason)
             if span is None:
                 return Why("timeout", f"timeout: {reason}")

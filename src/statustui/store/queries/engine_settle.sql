@@ -131,7 +131,12 @@ LEFT JOIN service_monitor_status t ON t.service_id = s.id
 CROSS JOIN LATERAL (
     SELECT coalesce(bool_or(u.state NOT IN ('unknown', 'paused')), false) AS watched,
            count(*) > 0 AS checked,
-           coalesce(bool_or(u.state <> 'paused' AND r.consecutive_failures > 0), false) AS failing,
+           -- Nobody can look at what was down when it was seen last: that is no recovery.
+           coalesce(bool_or(u.state <> 'paused' AND r.consecutive_failures > 0
+               OR u.state = 'unknown' AND (
+                   SELECT c.from_state FROM monitor_state_changes c
+                   WHERE c.monitor = m.key AND c.region IS NULL
+                   ORDER BY c.effective_at DESC, c.id DESC LIMIT 1) = 'down'), false) AS failing,
            coalesce(bool_or(u.state = 'flapping'), false) AS is_flapping,
            coalesce(bool_or(u.state = 'down' AND m.type = 'dns'), false) AS resolves_names,
            min(u.since) FILTER (WHERE u.state = 'down') AS broke_at,
