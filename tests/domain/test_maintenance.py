@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from zoneinfo import ZoneInfo
@@ -11,7 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from statustui.domain.errors import ValidationFailed
-from statustui.domain.maintenance import Occurrence, expand, next_occurrence, read_rule
+from statustui.domain.maintenance import (
+    Occurrence,
+    expand,
+    next_in_series,
+    next_occurrence,
+    read_rule,
+)
 
 _BERLIN = ZoneInfo("Europe/Berlin")
 
@@ -105,6 +112,13 @@ def test_rules_are_read(text: str, rule: str) -> None:
         ("FREQ=WEEKLY;FREQ=DAILY", "twice"),
         ("FREQ=WEEKLY;BYDAY=XX", "not a recurrence rule"),
         ("FREQ=WEEKLY;INTERVAL=x", "not a recurrence rule"),
+        ("FREQ=DAILY;INTERVAL=0", "INTERVAL must be from 1 to 3660"),
+        ("FREQ=DAILY;INTERVAL=-1", "INTERVAL must be"),
+        ("FREQ=YEARLY;INTERVAL=11", "INTERVAL must be from 1 to 10"),
+        ("FREQ=DAILY;BYMONTH=2;BYMONTHDAY=30", "no such day"),
+        ("FREQ=WEEKLY;BYMONTH=2;BYMONTHDAY=30", "no such day"),
+        ("FREQ=MONTHLY;BYMONTH=2;BYMONTHDAY=30", "no such day"),
+        ("FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=30;UNTIL=20280101", "no such day"),
         ("FREQ=DAILY;COUNT=1;UNTIL=20270101", "not by both"),
         ("FREQ=DAILY\nEXDATE=20270101", "must be one of"),
         ("DTSTART=20270101;FREQ=DAILY", "no part of"),
@@ -133,3 +147,64 @@ def test_occurrences_come_in_order_and_keep_their_length(
         assert each.ends_at - each.starts_at == duration
         assert each.ends_at > after
     assert [each.starts_at for each in found] == sorted({each.starts_at for each in found})
+
+
+@pytest.mark.parametrize(
+    ("rule", "start"),
+    [
+        ("FREQ=DAILY;INTERVAL=7;BYDAY=TU", "2027-01-01T02:00"),
+        ("FREQ=WEEKLY;BYMONTH=2;BYMONTHDAY=30", "2027-01-01T02:00"),
+        ("FREQ=MONTHLY;INTERVAL=12;BYMONTH=3", "2027-01-01T02:00"),
+        ("FREQ=YEARLY;INTERVAL=10;BYMONTH=2;BYMONTHDAY=29", "2027-01-01T02:00"),
+    ],
+)
+def test_what_never_happens_is_not_searched_for_long(rule: str, start: str) -> None:
+    begin = _local(start)
+    since = time.process_time()
+    assert list(expand(begin, begin + timedelta(hours=1), rule, _BERLIN, after=begin)) == []
+    assert time.process_time() - since < 1  # to the year 9999 it takes several
+
+
+def test_rules_that_some_starts_never_meet_are_rules() -> None:
+    assert read_rule("FREQ=MONTHLY;INTERVAL=12;BYMONTH=3;UNTIL=20200101")
+    start = _local("2027-03-05T02:00")
+    found = expand(
+        start, start, "FREQ=MONTHLY;INTERVAL=12;BYMONTH=3", _BERLIN, after=start - timedelta(1)
+    )
+    assert [each.starts_at for each in islice(found, 2)] == [start, _local("2028-03-05T02:00")]
+
+
+def _series(start: datetime, rule: str, days: int) -> list[datetime]:
+    """Starts of a series, each written when the one before is over."""
+    hour = timedelta(hours=1)
+    starts = [start]
+    while len(starts) < days:
+        newest = Occurrence(starts[-1], starts[-1] + hour)
+        following = next_in_series(start, newest, rule, _BERLIN, after=newest.ends_at)
+        if following is None:
+            break
+        starts.append(following.starts_at)
+    return starts
+
+
+def test_a_series_ends_by_its_count() -> None:
+    assert len(_series(_local("2027-01-01T01:00"), "FREQ=DAILY;COUNT=3", 9)) == 3
+
+
+def test_a_series_returns_to_its_hour_after_the_night_that_has_none() -> None:
+    starts = _series(_local("2027-03-26T02:30"), "FREQ=DAILY", 5)
+    assert [f"{start.astimezone(_BERLIN):%d %H:%M}" for start in starts] == [
+        "26 02:30",
+        "27 02:30",
+        "28 03:30",  # 02:30 does not exist
+        "29 02:30",
+        "30 02:30",
+    ]
+
+
+def test_a_series_begins_anew_where_it_was_moved_and_keeps_its_newest_length() -> None:
+    first, moved = _local("2027-01-01T01:00"), _local("2027-01-03T05:00")
+    newest = Occurrence(moved, moved + timedelta(hours=2))
+    following = next_in_series(first, newest, "FREQ=DAILY", _BERLIN, after=moved)
+    start = _local("2027-01-04T05:00")
+    assert following == Occurrence(start, start + timedelta(hours=2))

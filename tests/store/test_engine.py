@@ -310,6 +310,36 @@ async def test_a_recurring_window_comes_again_at_its_local_hour(story: Story) ->
     assert timedelta(hours=22) < rows[1]["starts_at"] - start < timedelta(hours=26)
 
 
+@pytest.mark.parametrize(
+    "rule", ["nonsense", "FREQ=DAILY;INTERVAL=0", "FREQ=DAILY;BYMONTH=2;BYMONTHDAY=30"]
+)
+async def test_a_broken_rule_holds_up_nobody_else(
+    story: Story, rule: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    other = await story.admin.fetchval(
+        """INSERT INTO statustui.organizations (name, slug) VALUES ('Other', 'other')
+        RETURNING org_id"""
+    )
+    start = _now().replace(microsecond=0) - timedelta(hours=2)
+    for org_id, written in ((other, rule), (story.org_id, "FREQ=DAILY;COUNT=2")):
+        await story.admin.execute(
+            """INSERT INTO statustui.maintenance_windows
+                (org_id, title, starts_at, ends_at, recurrence_rule)
+            VALUES ($1, 'Restart', $2, $3, $4)""",
+            org_id,
+            start,
+            start + timedelta(hours=1),
+            written,
+        )
+    await story.store.tick(story.lease, _now())
+    await story.store.tick(story.lease, _now())
+    rows = await story.admin.fetch("SELECT org_id, starts_at FROM statustui.maintenance_windows")
+    assert sorted(tuple(row) for row in rows) == sorted(
+        [(other, start), (story.org_id, start), (story.org_id, start + timedelta(days=1))]
+    )
+    assert len([each for each in caplog.messages if "does not go on" in each]) == 1
+
+
 async def test_a_pause_is_no_recovery_and_a_resumed_monitor_is_unknown(story: Story) -> None:
     service = await story.service("API")
     key = await story.monitor(service)

@@ -19,6 +19,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, assert_never
@@ -34,7 +35,7 @@ from statustui.domain.incident_facts import (
     MoveIncident,
     OpenIncident,
 )
-from statustui.domain.maintenance import next_occurrence
+from statustui.domain.maintenance import Occurrence, next_in_series, read_rule
 from statustui.domain.monitor import CheckConfig, parse_config
 from statustui.domain.service_status import MonitorSay, ServiceSay, is_broken, roll_up
 from statustui.domain.shared_cause import causes_of
@@ -46,8 +47,26 @@ from statustui.store.engine_situation import load_situations
 _LOG = logging.getLogger("statustui.engine")
 _SQL = queries.load("engine_settle")
 
+_MOST_OVER = 10_000
+
 _Say = tuple[UUID, int, str, datetime, UUID | None]
 """What a service's monitors say now: service, organization, status, since when, by which."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Series:
+    """All that decides what comes next in a series of windows, besides the time."""
+
+    series_id: UUID
+    first_starts_at: datetime
+    newest: Occurrence
+    rule: str
+    timezone: str
+    exceptions: frozenset[datetime]
+
+
+_OVER: set[_Series] = set()
+"""Series in which nothing follows, or nothing that can be read: not asked again, nor logged."""
 
 
 async def settle_services(
@@ -319,16 +338,43 @@ async def speak(connection: PoolConnection) -> None:
 
 
 async def _add_occurrences(connection: PoolConnection, at: datetime) -> None:
+    """Writes what follows in each series whose newest occurrence is over.
+
+    The database takes any line for a rule, so what cannot be read ends its own series, not the turn
+    of everybody.
+    """
     for row in await connection.fetch(_SQL["recurring_windows"]):
-        following = next_occurrence(
-            row["starts_at"],
-            row["ends_at"],
+        series = _Series(
+            row["series_id"],
+            row["first_starts_at"],
+            Occurrence(row["starts_at"], row["ends_at"]),
             row["recurrence_rule"],
-            ZoneInfo(row["timezone"]),
-            after=max(at, row["starts_at"]),
-            exceptions=frozenset(row["exceptions"]),
+            row["timezone"],
+            frozenset(row["exceptions"]),
         )
+        if series in _OVER:
+            continue
+        following = _following(series, at)
         if following is not None:
             await connection.execute(
                 _SQL["add_occurrence"], row["id"], following.starts_at, following.ends_at
             )
+            continue
+        if len(_OVER) >= _MOST_OVER:
+            _OVER.clear()
+        _OVER.add(series)
+
+
+def _following(series: _Series, at: datetime) -> Occurrence | None:
+    try:
+        return next_in_series(
+            series.first_starts_at,
+            series.newest,
+            read_rule(series.rule),
+            ZoneInfo(series.timezone),
+            after=at,
+            exceptions=series.exceptions,
+        )
+    except (ValidationFailed, ArithmeticError, LookupError, TypeError, ValueError) as error:
+        _LOG.warning("maintenance series %s does not go on: %s", series.series_id, error)
+        return None

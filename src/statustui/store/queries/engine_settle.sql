@@ -303,14 +303,21 @@ SELECT window_id, org_id, status, recurrence_rule FROM advance_maintenance()
 SELECT DISTINCT service_id FROM maintenance_services WHERE window_id = ANY ($1::uuid[])
 
 -- name: recurring_windows
--- Series whose newest occurrence is over, so that the next one is to be written.
-SELECT w.id, w.org_id, w.series_id, w.title, w.description, w.starts_at, w.ends_at, w.auto_update,
-       w.is_public, w.recurrence_rule, w.exceptions, w.notify_before_seconds, w.created_by,
-       o.timezone
+-- Series whose newest occurrence is over, so that the next one is to be written, and where they
+-- began: with the first window since the rule is what it is. A series is one organization's.
+SELECT w.id, w.series_id, w.starts_at, w.ends_at, w.recurrence_rule, w.exceptions, o.timezone,
+       (SELECT min(earlier.starts_at) FROM maintenance_windows earlier
+        WHERE earlier.series_id = w.series_id AND earlier.org_id = w.org_id
+          AND earlier.starts_at > coalesce(
+              (SELECT max(other.starts_at) FROM maintenance_windows other
+               WHERE other.series_id = w.series_id AND other.org_id = w.org_id
+                 AND other.recurrence_rule IS DISTINCT FROM w.recurrence_rule), '-infinity'))
+           AS first_starts_at
 FROM maintenance_windows w JOIN organizations o ON o.org_id = w.org_id
 WHERE w.recurrence_rule IS NOT NULL AND w.status = 'completed'
   AND NOT EXISTS (SELECT FROM maintenance_windows later
-                  WHERE later.series_id = w.series_id AND later.starts_at > w.starts_at)
+                  WHERE later.series_id = w.series_id AND later.org_id = w.org_id
+                    AND later.starts_at > w.starts_at)
 
 -- name: add_occurrence
 WITH made AS (
