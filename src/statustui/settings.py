@@ -121,7 +121,7 @@ class EngineSettings(_Group):
         "are tried when looks begin to fail, to tell whether this host has lost its network",
     )
     flush_interval_ms: int = Field(
-        500, ge=10, le=600, description="how long a result waits for others before it is written"
+        300, ge=10, le=600, description="how long a result waits for others before it is written"
     )
     configuration_poll_seconds: float = Field(
         15.0,
