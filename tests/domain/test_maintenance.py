@@ -119,6 +119,7 @@ def test_rules_are_read(text: str, rule: str) -> None:
         ("FREQ=WEEKLY;BYMONTH=2;BYMONTHDAY=30", "no such day"),
         ("FREQ=MONTHLY;BYMONTH=2;BYMONTHDAY=30", "no such day"),
         ("FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=30;UNTIL=20280101", "no such day"),
+        ("FREQ=MONTHLY;BYDAY=MO;BYSETPOS=" + ",".join(["1"] * 13), "more than 12 positions"),
         ("FREQ=DAILY;COUNT=1;UNTIL=20270101", "not by both"),
         ("FREQ=DAILY\nEXDATE=20270101", "must be one of"),
         ("DTSTART=20270101;FREQ=DAILY", "no part of"),
@@ -153,7 +154,6 @@ def test_occurrences_come_in_order_and_keep_their_length(
     ("rule", "start"),
     [
         ("FREQ=DAILY;INTERVAL=7;BYDAY=TU", "2027-01-01T02:00"),
-        ("FREQ=WEEKLY;BYMONTH=2;BYMONTHDAY=30", "2027-01-01T02:00"),
         ("FREQ=MONTHLY;INTERVAL=12;BYMONTH=3", "2027-01-01T02:00"),
         ("FREQ=YEARLY;INTERVAL=10;BYMONTH=2;BYMONTHDAY=29", "2027-01-01T02:00"),
     ],
@@ -208,3 +208,10 @@ def test_a_series_begins_anew_where_it_was_moved_and_keeps_its_newest_length() -
     following = next_in_series(first, newest, "FREQ=DAILY", _BERLIN, after=moved)
     start = _local("2027-01-04T05:00")
     assert following == Occurrence(start, start + timedelta(hours=2))
+
+
+@pytest.mark.parametrize("rule", ["nonsense", "FREQ=DAILY;INTERVAL=0", "FREQ=DAILY;BYMONTH=13"])
+def test_a_stored_rule_that_cannot_be_read_is_refused_when_it_is_asked(rule: str) -> None:
+    start = _local("2027-01-01T01:00")
+    with pytest.raises(ValidationFailed):
+        next_occurrence(start, start, rule, _BERLIN, after=start)

@@ -35,7 +35,7 @@ from statustui.domain.incident_facts import (
     MoveIncident,
     OpenIncident,
 )
-from statustui.domain.maintenance import Occurrence, next_in_series, read_rule
+from statustui.domain.maintenance import Occurrence, next_in_series
 from statustui.domain.monitor import CheckConfig, parse_config
 from statustui.domain.service_status import MonitorSay, ServiceSay, is_broken, roll_up
 from statustui.domain.shared_cause import causes_of
@@ -370,7 +370,7 @@ def _following(series: _Series, at: datetime) -> Occurrence | None:
         return next_in_series(
             series.first_starts_at,
             series.newest,
-            read_rule(series.rule),
+            series.rule,
             ZoneInfo(series.timezone),
             after=at,
             exceptions=series.exceptions,
