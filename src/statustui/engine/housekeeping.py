@@ -71,7 +71,7 @@ async def _do(what: str, work: Coroutine[Any, Any, T], troubled: set[str]) -> T 
     except Conflict as error:
         _LOG.info("%s: somebody writes the same at this moment: %s", what, error.message)
     except DatabaseUnavailable as error:
-        if what not in troubled:
+        if not troubled:  # the others wait for the same
             _LOG.warning("%s waits: %s", what, error.message)
         troubled.add(what)
     except StatustuiError as error:
