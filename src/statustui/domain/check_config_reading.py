@@ -22,8 +22,6 @@ from statustui.domain.pem import read_pem
 from statustui.domain.probe_config_reading import read_command, read_heartbeat, read_postgres
 from statustui.domain.status import MonitorType
 
-NOT_YET = "not available in this version"
-
 
 def read_config(
     monitor_type: MonitorType, mapping: object, problems: list[Problem], path: Path

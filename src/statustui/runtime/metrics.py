@@ -38,16 +38,10 @@ class Figures:
 
     Args:
         load: reads.
-        kept: told what was read.
     """
 
-    def __init__(
-        self,
-        load: Callable[[], Awaitable[DatabaseFigures]],
-        kept: Callable[[DatabaseFigures], None],
-    ) -> None:
+    def __init__(self, load: Callable[[], Awaitable[DatabaseFigures]]) -> None:
         self._load = load
-        self._kept = kept
         self._read_at = 0.0
         # Read once at the start, so that the first scrape has something to say.
         self._asked_at = monotonic()
@@ -88,7 +82,6 @@ class Figures:
             return
         self._failed = False
         self._read_at = begun
-        self._kept(self.latest)
 
 
 @asynccontextmanager
@@ -116,7 +109,7 @@ async def serving(
     from statustui.presenters.metrics import CONTENT_TYPE, write_metrics
     from statustui.web.metrics import MetricsServer
 
-    figures = Figures(load, lambda read: engine.counters.keep_only(set(read.names)))
+    figures = Figures(load)
 
     def take() -> Callable[[], bytes]:
         figures.ask()

@@ -81,15 +81,15 @@ async def settle_services(
             afterwards was seen.
     """
     wanted = sorted(set(services))
-    if wanted and await _all_begin_well(connection, wanted):
+    if not wanted:
+        return
+    if await _all_begin_well(connection, wanted):
         # At a start there are thousands of these, and nothing is to be done about any of them.
         await connection.fetch(_SQL["recompute"], wanted)  # locks them, in the order of all
         if not await _all_begin_well(connection, wanted):
             # Another engine was faster. Locks were taken, so the long way begins anew.
             raise Conflict("another engine settles the same services at this moment")
         await _record_says(connection, await _changed_says(connection, wanted, at), {})
-        return
-    if not wanted:
         return
     causes = await _causes(connection, wanted)
     affected = await _lock_affected(connection, wanted, _flat(causes))
